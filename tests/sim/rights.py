@@ -18,7 +18,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
     Policies,
     WhenMissing,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    SERVICE_SELECTOR,
     AutoscalerPolicy,
     InfoRequest,
     NewTemplate,
@@ -47,9 +49,10 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import
 from tests.release_calls import asked as asked_for
 from tests.sim import refusals
 from tests.sim.gateway import Lags
-from tests.sim.history import Ask, End, History, Script
+from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.keda import scaled_object
 from tests.sim.objects import NAMESPACE
+from tests.sim.pods import Nature
 from tests.sim.server import Server
 from tests.sim.stage import Stage
 from tests.sim.test_headroom import DEMANDING, POOL, Shop, asking
@@ -109,6 +112,8 @@ def watched(server: Server, name: str, granted: Iterable[Right] | None) -> Done:
 
 # Things to do, each after what prepares it, which an administrator does.
 LONG = Wait(timeout=120.0)
+# In a history: when all that an administrator prepares is over.
+LATER = 200.0
 NEVER_READY = {"lab.coalmine/never-ready": "true"}
 PATCH = NewTemplate(patch={"metadata": {"annotations": {"asked": "by-patch"}}})
 
@@ -146,30 +151,29 @@ class Deed:
 
 @dataclass(frozen=True)
 class Routed:
-    """As a Deed, of a release whose requests are split: `asks` of one who may do so much, after those of an administrator."""
+    """As a Deed, of a release whose requests are split: `ask` of one who may do so much, after those of an administrator. `foreign`: what
+    somebody else does meanwhile."""
 
     verb: str
     option: str
-    asks: tuple[Ask, ...]
+    ask: Ask
     prepared: tuple[Ask, ...] = ()
+    foreign: tuple[Foreign, ...] = ()
+    ends: str = ""
     lacks: frozenset[Right] = frozenset()
 
     def done(self, granted: Iterable[Right] | None = None) -> Done:
         scripts = [Script("admin", 8.0, asks=self.prepared)] if self.prepared else []
-        scripts.append(Script("releaser", 200.0, asks=self.asks))
-        world = World(History(scripts=tuple(scripts), end=End.UNDO, gateway=Lags()))
+        scripts.append(Script("releaser", LATER, asks=(self.ask,)))
+        world = World(History(scripts=tuple(scripts), end=End.UNDO, gateway=Lags(), foreign=self.foreign))
         done = watched(world.server, "releaser", granted)
-        played = world.play()
-        mine = [call for call in played.calls if call.actor == "releaser"]
-        warnings = [text for call in mine if isinstance(call.result, Outcome) for text in call.result.warnings]
-        done.told = " ".join([*(call.told() for call in mine), *warnings])
-        done.worked = all(isinstance(call.result, Outcome) or _decides_nothing(call.result) for call in mine)
+        (call,) = (call for call in world.play().calls if call.actor == "releaser")
+        result = call.result
+        warnings = result.warnings if isinstance(result, (Outcome, VerbFailure)) else ()
+        done.told = " ".join([call.told(), *warnings])
+        code = result.code if isinstance(result, VerbFailure) else ""
+        done.worked = isinstance(result, (Outcome, VerbFailure)) and code == self.ends
         return done
-
-
-def _decides_nothing(result: object) -> bool:
-    """A judgement that was made, of too little."""
-    return isinstance(result, VerbFailure) and result.code == "judged_inconclusive"
 
 
 def _start(web: Web, template: NewTemplate | None = None, **options: Any) -> Outcome:
@@ -201,9 +205,14 @@ def _sized(web: Web) -> Outcome:
     return _start(web, NewTemplate(patch={"metadata": {"annotations": {"vpaUpdates": "container 0: cpu request"}}}))
 
 
-def _scaled_by_keda(web: Web) -> None:
+def _stage(web: Web) -> Stage:
     stage = web.world
     assert isinstance(stage, Stage)
+    return stage
+
+
+def _scaled_by_keda(web: Web) -> None:
+    stage = _stage(web)
     made = scaled_object("queue", 2, 6, web.name, autoscaler=f"{web.name}-hpa")
     web.admin.create(f"/apis/keda.sh/v1alpha1/namespaces/{web.namespace}/scaledobjects", made)
     web.until(lambda: stage.store.get("horizontalpodautoscalers", f"{web.name}-hpa"), "KEDA has made its autoscaler")
@@ -219,9 +228,39 @@ def _promoted(web: Web) -> None:
     web.promote()
 
 
+def _from_now_on(version: str, nature: Nature) -> Callable[[Web], None]:
+    """So are the pods of this version that come."""
+
+    def are(web: Web) -> None:
+        _stage(web).pods.natures = {version: nature}
+
+    return are
+
+
+def _failing(web: Web) -> None:
+    _from_now_on("v2", Nature(restarts=True))(web)
+
+
+def _reduced(web: Web) -> None:
+    """Half of the stable pods are to come back."""
+    _start(web, size=Size(2), surge=0, max_unavailable=2)
+
+
+def _bakes_a_crash(web: Web) -> Outcome:
+    stage = _stage(web)
+    canary = next(pod for pod in stage.pods.pods.values() if pod.version == "v2")
+    stage.timeline.after(20.0, lambda: stage.pods.crashes(canary, 5.0))
+    return web.bake(200.0)
+
+
 def _frozen(web: Web) -> None:
     _held(web)
     web.pause()
+
+
+def _pauses_and_resumes(web: Web) -> Outcome:
+    web.pause()
+    return web.resume()
 
 
 def _verified(web: Web, source: SourceAsked) -> Outcome:
@@ -257,8 +296,8 @@ def _created(web: Web) -> Outcome:
 
 def _two_steps(web: Web) -> Outcome:
     """The second goes on with what the first has kept for its run."""
-    _start(web, run="night")
-    return _start(web, size=Size(2), run="night")
+    _start(web, run=NIGHT.run)
+    return _start(web, size=Size(2), run=NIGHT.run)
 
 
 def _crashes(web: Web) -> Outcome:
@@ -273,9 +312,7 @@ def _too_slow(web: Web) -> Outcome:
 
 
 def _shop(web: Web) -> Shop:
-    stage = web.world
-    assert isinstance(stage, Stage)
-    return Shop(stage, web)
+    return Shop(_stage(web), web)
 
 
 def _crowded(web: Web) -> None:
@@ -314,13 +351,7 @@ def _classed(web: Web) -> Outcome:
 
 
 DRY_RUN = frozenset({Right("create", "pods")})
-GREEN = Ask("start", pods=4, surge=4, share="0", kind="service_selector")
-SHARED = Ask("start", share="5")
-NGINX = replace(SHARED, kind="ingress_nginx")
-MESH = replace(SHARED, kind="istio")
-GRPC = replace(SHARED, kind="gateway_api_grpc")
-BALANCER = replace(SHARED, kind="alb")
-BAKE, VERIFY = Ask("bake", seconds=5.0), Ask("verify", seconds=6.0)
+MIRRORED = Ask("start", share="0", mirror="5")
 ROOMY = Headroom.REQUIRE_EXISTING_NODES
 
 
@@ -328,12 +359,16 @@ def _four(web: Web) -> None:
     web.make(4)
 
 
-def after(*prepares: Callable[[Web], object]) -> Callable[[Web], object]:
+def _then(*prepares: Callable[[Web], object]) -> Callable[[Web], object]:
     def prepared(web: Web) -> None:
-        for prepare in (_four, *prepares):
+        for prepare in prepares:
             prepare(web)
 
     return prepared
+
+
+def after(*prepares: Callable[[Web], object]) -> Callable[[Web], object]:
+    return _then(_four, *prepares)
 
 
 def _asks_info(name: str | None, namespace: str | None) -> Callable[[Web], Outcome]:
@@ -344,33 +379,106 @@ def _looks_on(name: str | None, namespace: str | None) -> Callable[[Web], Outcom
     return lambda web: watch(web.api, WatchRequest(name, namespace, 10.0), silent)
 
 
-# The start of each kind, and what else is asked of a release whose requests are split, right after that.
-KINDS = {
-    "gateway_api": SHARED,
-    "ingress_nginx": NGINX,
-    "istio": MESH,
-    "gateway_api_grpc": GRPC,
-    "alb": BALANCER,
-    "service_selector": GREEN,
+KINDS = ("gateway_api", "ingress_nginx", "istio", "gateway_api_grpc", "alb", SERVICE_SELECTOR)
+BAKE, VERIFY = Ask("bake", seconds=5.0), Ask("verify", seconds=6.0)
+KEEP = Ask("promote", by="weights", keep=5.0)
+DRAIN = Ask("pause", drain=True)
+WATCH, JUDGE = Ask("bake", seconds=30.0), Ask("verify", seconds=30.0)
+# After which the controller takes the pods of the canary away.
+THIRD = (Foreign(LATER + 10.0, "kubectl set image", version="v3"),)
+GOES = "of a canary that goes"
+
+
+def _begins(kind: str) -> Ask:
+    """Of as many pods as could bear all requests; users get it, or there would be nobody to take from it."""
+    return Ask("start", pods=4, surge=4, share="100" if kind == SERVICE_SELECTOR else "5", kind=kind)
+
+
+def _releases(kind: str) -> Ask:
+    """Judged by pods, of which a moment says too little."""
+    shares = ("0",) if kind == SERVICE_SELECTOR else ("5", "100")
+    return Ask(
+        "release",
+        shares=shares,
+        kind=kind,
+        seconds=4.0,
+        verdicts=("pods",),
+        on_inconclusive="promote",
+        autoscaler="refuse",
+    )
+
+
+def _of_kind(kind: str) -> Iterator[Routed]:
+    option, begins = f"traffic: {kind}", _begins(kind)
+    yield Routed("canary_start", option, begins)
+    yield Routed("canary_release", option, _releases(kind))
+    yield Routed("canary_info", option, Ask("info"), (begins,))
+    yield Routed("canary_bake", option, BAKE, (begins,))
+    yield Routed("canary_bake", f"{option}, {GOES}", WATCH, (begins,), THIRD, ends="stuck")
+    yield Routed("canary_verify", option, VERIFY, (begins,), ends="judged_inconclusive")
+    yield Routed("canary_verify", f"{option}, {GOES}", JUDGE, (begins,), THIRD, ends="judged_inconclusive")
+    yield Routed("canary_pause", f"{option}, drain", DRAIN, (begins,))
+    yield Routed("canary_resume", option, Ask("resume"), (begins, DRAIN))
+    yield Routed("canary_promote", option, Ask("promote"), (begins,))
+    yield Routed("canary_promote", f"{option}, keep", KEEP, (begins,))
+    yield Routed("canary_undo", option, Ask("undo"), (begins,))
+
+
+# What waits for pods of a version to come, and what is prepared for it.
+COMING: dict[str, tuple[Callable[[Web], Outcome], Callable[[Web], object], str]] = {
+    "canary_promote": (lambda web: web.promote(), after(_held), "v2"),
+    "canary_undo": (lambda web: web.undo(), after(_reduced), "v1"),
+    "canary_rollback": (lambda web: web.rollback(image("v1")), after(_promoted), "v1"),
+    "canary_release": (_released, after(), "v2"),
 }
-AFTER_START = {
-    "canary_info": Ask("info"),
-    "canary_bake": BAKE,
-    "canary_verify": VERIFY,
-    "canary_promote": Ask("promote"),
-    "canary_undo": Ask("undo"),
+# So late that a Lease is renewed meanwhile.
+LATE = Nature(30.0, 35.0)
+
+
+def _of_coming(verb: str) -> Iterator[Deed]:
+    does, prepared, version = COMING[verb]
+    for option, nature, seconds, ends in (
+        ("", LATE, 300.0, ""),
+        ("of pods that never get Ready", Nature(never_ready=True), 20.0, "timeout"),
+    ):
+        yield Deed(verb, option, _within(seconds, does), _then(prepared, _from_now_on(version, nature)), ends=ends)
+
+
+# What a later task of a run asks for.
+NIGHT = Meant(run="night")
+IN_A_RUN: dict[str, Callable[[Web], Outcome]] = {
+    "canary_bake": lambda web: web.bake(100.0),
+    "canary_verify": lambda web: _verified(web, PodsAsked()),
+    "canary_pause": lambda web: web.pause(),
+    "canary_resume": _pauses_and_resumes,
+    "canary_promote": lambda web: web.promote(),
+    "canary_undo": lambda web: web.undo(),
 }
 
 
-def _of_kinds() -> Iterator[Routed]:
-    for kind, begins in KINDS.items():
-        option = f"traffic: {kind}"
-        yield Routed("canary_start", option, (begins,))
-        yield from (Routed(verb, option, (ask,), (begins,)) for verb, ask in AFTER_START.items())
+def _of_a_run(verb: str) -> Deed:
+    def begun(web: Web) -> None:
+        _start(web, run=NIGHT.run)
+
+    def does(web: Web) -> Outcome:
+        web.meant = NIGHT
+        return IN_A_RUN[verb](web)
+
+    return Deed(verb, "of a run with a name", does, after(begun))
+
+
+def _within(seconds: float, does: Callable[[Web], Outcome]) -> Callable[[Web], Outcome]:
+    def waits(web: Web) -> Outcome:
+        web.wait = Wait(timeout=seconds)
+        return does(web)
+
+    return waits
 
 
 DEEDS: tuple[Deed | Routed, ...] = (
-    *_of_kinds(),
+    *(deed for kind in KINDS for deed in _of_kind(kind)),
+    *(deed for verb in COMING for deed in _of_coming(verb)),
+    *map(_of_a_run, IN_A_RUN),
     Deed("canary_info", "", _asks_info("web", NAMESPACE), after(_held)),
     Deed("canary_info", "without a name", _asks_info(None, NAMESPACE), after(_held)),
     Deed("canary_info", "without a namespace", _asks_info(None, None), after(_held)),
@@ -385,18 +493,16 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_start", "of a run with a name", _two_steps, after()),
     Deed("canary_start", "of a container that fails", _crashes, after(), ends="stuck"),
     Deed("canary_start", "of pods that never get Ready, pod_template_patch", _too_slow, after(), ends="timeout"),
-    Routed("canary_start", "traffic: gateway_api, traffic.mirror", (replace(SHARED, share="0", mirror="5"),)),
+    Routed("canary_start", "traffic: gateway_api, traffic.mirror", MIRRORED),
     Deed("canary_bake", "", lambda web: web.bake(200.0), after(_held)),
+    Deed("canary_bake", "of a container that fails", _bakes_a_crash, after(_held), ends="stuck"),
     Deed("canary_pause", "", lambda web: web.pause(), after(_held)),
     Deed("canary_resume", "", lambda web: web.resume(), after(_frozen)),
-    Deed("canary_promote", "", lambda web: web.promote(), after(_held)),
     Deed("canary_promote", "autoscaler: pin", lambda web: web.promote(), after(_pinned)),
     Deed("canary_promote", "with KEDA", lambda web: web.promote(), after(_pinned_by_keda)),
-    Deed("canary_undo", "", lambda web: web.undo(), after(_held)),
     Deed("canary_undo", "with a reason", lambda web: web.undo("too slow"), after(_held)),
     Deed("canary_undo", "autoscaler: pin", lambda web: web.undo(), after(_pinned)),
     Deed("canary_undo", "with KEDA", lambda web: web.undo(), after(_pinned_by_keda)),
-    Deed("canary_rollback", "", lambda web: web.rollback(image("v1")), after(_promoted)),
     Deed("canary_rollback", "with a reason", lambda web: web.rollback(image("v1"), "slow"), after(_promoted)),
     Deed("canary_verify", "pods", lambda web: _verified(web, PodsAsked()), after(_held)),
     Deed("canary_verify", "logs", lambda web: _verified(web, LogsAsked(pattern="started")), after(_held)),
@@ -410,8 +516,8 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_headroom_info", "of a demanding pod, pod_template_patch", _demands, _with_claim),
     Deed("canary_headroom_info", "where nodes are missing, pod_template_patch", _grows, _crowded),
     Deed("canary_headroom_info", "where nodes are Karpenter's, pod_template_patch", _grows, _of_karpenter),
-    Deed("canary_release", "", _released, after()),
     Deed("canary_release", "", _released_by_others, after()),
+    Deed("canary_release", "of a container that fails", _released, after(_failing), ends="stuck"),
     Deed("canary_release", "when_missing: create", _created, lambda web: None),
     Deed("canary_release", "headroom", lambda web: _released(web, ROOMY), lambda web: _shop(web).deploy()),
 )

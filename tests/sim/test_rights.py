@@ -45,7 +45,8 @@ def name(deed: Deed | Routed) -> str:
 
 
 def uses(deed: Deed | Routed) -> set[str]:
-    return {deed.verb, *(f"{deed.verb} {option}" for option in deed.option.split(", "))}
+    """The verb, with each of its options, and with all of them together."""
+    return {deed.verb, *(f"{deed.verb} {option}" for option in (deed.option, *deed.option.split(", ")))}
 
 
 def rights(rule: Rule) -> list[Right]:
@@ -86,13 +87,14 @@ MOST_RIGHTS = 60
 
 
 # Most of what one deed needs others need as well.
-@pytest.mark.parametrize(("deed", "numbers"), in_turn(DEEDS, range(MOST_RIGHTS), name, one_in=12))
+@pytest.mark.parametrize(("deed", "numbers"), in_turn(DEEDS, range(MOST_RIGHTS), name, one_in=24))
 def test_with_each_right_less_the_right_is_named(deed: Deed | Routed, numbers: Sequence[int]) -> None:
     granted, needed = of(deed), sorted(whole(deed).asked - deed.lacks)
     assert len(needed) < MOST_RIGHTS
     for right in (needed[number] for number in numbers if number < len(needed)):
         done = deed.done(granted.keys() - deed.lacks - {right})
-        assert done.worked is bool(granted[right]), f"{right}: {done.told}"
+        # What fails in any case may do so as before, and tells what else went wrong.
+        assert done.worked is bool(granted[right]) or (deed.ends and done.worked), f"{right}: {done.told}"
         quiet = right in QUIET or (right == LISTS_AUTOSCALERS and granted[right])
         assert right.told in done.told or quiet, f"{right}: {done.told}"
 

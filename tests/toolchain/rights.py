@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,17 @@ class Rule:
         return f"{kind}.{self.group}{slash}{subresource}" if self.group else resource
 
 
-def _flat(uses: Iterable[str | list[str]]) -> Iterable[str]:
+def _flat(uses: Iterable[str | list[Any] | Mapping[str, Sequence[str]]]) -> Iterable[str]:
+    """Lists may be anchors of others. A mapping stands for each of its verbs with each of its kinds of traffic."""
     for use in uses:
-        yield from [use] if isinstance(use, str) else use
+        if isinstance(use, str):
+            yield use
+        elif isinstance(use, Mapping):
+            for verb, kind in product(use["verbs"], use["traffic"]):
+                name, comma, option = verb.partition(", ")
+                yield f"{name} traffic: {kind}{comma}{option}"
+        else:
+            yield from _flat(use)
 
 
 @cache
@@ -129,11 +138,20 @@ def by_verb() -> str:
     for verb in dict.fromkeys(use.partition(" ")[0] for rule in rules() for use in rule.uses):
         for use in sorted({use for rule in rules() for use in rule.uses if use.partition(" ")[0] == verb}):
             needed = [rule for rule in rules() if use in rule.uses]
-            rights = ", ".join(f"{_verbs(rule)} {_resources(rule)}" for rule in needed)
+            rights = ", ".join(f"{'/'.join(verbs)} `{resource}`" for resource, verbs in _by_resource(needed).items())
             roles = ", ".join(dict.fromkeys(f"`{rule.role}`" for rule in needed))
             option = use.partition(" ")[2]
             lines.append(f"| `{verb}`{f' {option}' if option else ''} | {rights} | {roles} |")
     return "\n".join(lines)
+
+
+def _by_resource(needed: Sequence[Rule]) -> Mapping[str, Sequence[str]]:
+    """What is done with each, once."""
+    found: dict[str, dict[str, None]] = {}
+    for rule in needed:
+        for resource in rule.resources:
+            found.setdefault(rule.named(resource), {}).update(dict.fromkeys(rule.verbs))
+    return {resource: list(verbs) for resource, verbs in found.items()}
 
 
 def by_role() -> str:

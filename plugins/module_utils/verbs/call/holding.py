@@ -118,6 +118,9 @@ class Holding:
                 self._lease = found
                 self.keep(uid or found.owner)
                 self._outwait(found, uid or found.owner)
+        except Forbidden as error:
+            self._lease = None
+            self._warn(f"what this run holds of {self._where} is not renewed meanwhile: {error}")
         except (ApiError, Malformed, Refusal):
             self._lease = None  # what it writes asks again, and tells
 
