@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Generator, Iterator
 from subprocess import TimeoutExpired
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -30,6 +31,9 @@ PODS_OF_A_RUN = 1000
 # Fixtures of a cluster, and of the namespace in it that belongs to one test.
 NAMESPACES = (("lab", "namespace"), ("real_lab", "real_namespace"), ("answering_lab", "answering_namespace"))
 
+# Characters of one value in the name of a test.
+GLANCE = 42
+
 pytest_plugins = ["tests.toolchain.outcomes"]
 
 # Properties hold however long a machine takes: with a deadline, an example slower than 200 ms would count as a failure.
@@ -39,6 +43,15 @@ settings.register_profile("random", deadline=None, print_blob=True, max_examples
 # 13 verbs through two doors: 10,000 calls.
 settings.register_profile("fuzz", deadline=None, print_blob=True, max_examples=400)
 settings.load_profile("repeatable")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """As much of a text as is read at a glance, and of a module its own name; None leaves it to pytest."""
+    if isinstance(val, ModuleType):
+        return val.__name__.rpartition(".")[2]
+    if isinstance(val, str) and len(val) > GLANCE:
+        return ascii(val)[1 : GLANCE - 2] + "..."
+    return None
 
 
 def pytest_configure() -> None:

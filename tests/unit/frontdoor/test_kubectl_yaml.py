@@ -50,7 +50,7 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("written", "value"), SCALARS.items(), ids=map(repr, SCALARS))
+@pytest.mark.parametrize(("written", "value"), SCALARS.items(), ids=[repr(written)[:50] for written in SCALARS])
 def test_a_scalar_is_what_kubectl_reads(written: str, value: Any) -> None:
     found = documents(f"v: {written}\nw: [1]\n")
     assert json.dumps(found) == json.dumps([{"v": value, "w": [1]}])

@@ -181,7 +181,7 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
         ({"images": None, "held": True, "verify_tasks": "x.yml"}, "held and verify_tasks exclude each other"),
         ({"images": None, "held": True, "through": "step 1"}, "held and through step 1 exclude each other"),
     ],
-    ids=str,
+    ids=lambda one: str(one)[:35],
 )
 def test_what_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ArgumentError) as refused:
@@ -245,7 +245,7 @@ def begun(**given: Any) -> dict[str, Any]:
         ({"checks": [HTTP]}, {}, "checks, check_duration"),
         ({"checks": [HTTP]}, {"checks": [{**HTTP, "max_ratio": 9}]}, "checks, check_duration"),
     ],
-    ids=str,
+    ids=lambda one: str(one)[:35],
 )
 def test_a_release_goes_on_as_it_began(first: dict[str, Any], later: dict[str, Any], said: str) -> None:
     with pytest.raises(ArgumentError) as refused:
@@ -261,7 +261,7 @@ def test_a_release_goes_on_as_it_began(first: dict[str, Any], later: dict[str, A
         {"images": {"app": " web:2 "}},
         {"reject": "no", "on_failure": "hold", "images": None},
     ],
-    ids=str,
+    ids=lambda one: str(one)[:35],
 )
 def test_what_is_not_of_a_release_once_and_for_all_may_change(later: dict[str, Any]) -> None:
     assert asked(**{**HERE, **later, "previous": begun()}).previous is not None

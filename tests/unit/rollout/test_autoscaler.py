@@ -180,7 +180,7 @@ def test_where_the_server_does_not_say_what_time_it_is_no_pin_is_old() -> None:
     assert free(Claim("run-2", "p", 0, release=7), MINE, None, False)
 
 
-@pytest.mark.parametrize("at", [10**400, -1, 2**63, True, "yesterday"])
+@pytest.mark.parametrize("at", [10**400, -1, 2**63, True, "yesterday"], ids=lambda at: str(at)[:20])
 def test_a_time_that_is_none_is_that_of_no_claim(at: object) -> None:
     note = bounds(
         autoscaler({AUTOSCALER: json.dumps({"minReplicas": 2, "maxReplicas": 9, "pinned": 4, "run": "r", "at": at})})

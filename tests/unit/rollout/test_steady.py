@@ -102,7 +102,7 @@ def test_a_canary_that_stays_as_it_was_goes_on() -> None:
         (situation(pod(), phase=Phase.DAMAGED), "the hold is damaged"),
         (situation(pod(), phase=Phase.NONE), "no canary is held"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda value: value[:50] if isinstance(value, str) else "",
 )
 def test_it_is_stuck_at_the_first_thing_that_is_not_as_it_was(now: Situation, why: str) -> None:
     progress = steady(now, FIRST)

@@ -311,7 +311,7 @@ UNREADABLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", UNREADABLE, ids=lambda text: text[:90])
+@pytest.mark.parametrize("text", UNREADABLE, ids=lambda text: text[:50])
 def test_an_action_that_forwards_nowhere_or_cannot_be_read_names_no_service_and_keeps_nothing_from_a_release(
     text: str,
 ) -> None:
@@ -341,7 +341,7 @@ def test_a_target_group_without_a_weight_has_one(said: str) -> None:
         ('[{"field": "http-header", "httpHeaderConfig": {"values": {"a": 1}}}]', ""),
         ('[{"field": 5, "httpHeaderConfig": null}]', ""),
     ],
-    ids=lambda text: text[:90],
+    ids=lambda text: text[:50],
 )
 def test_conditions_of_whatever_shape_are_added_to_or_refused(text: str, said: str) -> None:
     item = ingress(path("web"), annotations={f"{P}conditions.web": text})
@@ -366,7 +366,7 @@ WEB = "shop.example Prefix /"
         {f"{P}actions.web": [{}]}, {f"{P}actions.web": [{"text": None}]}, {f"{P}actions.web": [{"text": 5}]},
         {f"{P}actions.web": [path("web")["backend"]]},
     ],
-    ids=json.dumps,
+    ids=lambda rules: json.dumps(rules)[:50],
 )  # fmt: skip
 def test_what_was_kept_in_another_shape_is_never_guessed_at(rules: Json) -> None:
     item = written(ingress(path("web")), Wanted(Stage.ISOLATED))
