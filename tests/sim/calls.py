@@ -184,7 +184,14 @@ def _traffic(ask: Ask) -> TrafficRequest:
     weight = Fraction(ask.share) / 100 if ask.share else None
     mirror = Fraction(ask.mirror) / 100 if ask.mirror else None
     return TrafficRequest(
-        weight, _header(ask), sticky=ask.sticky, mirror=mirror, kind=ask.kind, overload=ask.overload, **_entry(ask)
+        weight,
+        _header(ask),
+        sticky=ask.sticky,
+        mirror=mirror,
+        kind=ask.kind,
+        overload=ask.overload,
+        proof=ask.proof,
+        **_entry(ask),
     )
 
 

@@ -44,6 +44,8 @@ _AFTER_REST = 8.0
 COLLIDING = 17
 # In this part of the histories a policy begins in mid-release to change what is written.
 LATER = 0.12
+# In this part of those with a gateway that can be asked it is not.
+UNASKED = 0.1
 # By what users are split, and how often.
 SPLITS = {GATEWAY_API: 10, SERVICE_SELECTOR: 4, INGRESS_NGINX: 3, ISTIO: 3, GATEWAY_API_GRPC: 2, ALB: 2}
 
@@ -326,12 +328,18 @@ def routed(seed: int, chance: random.Random, kind: str) -> History:
     """`kind`: of what splits them."""
     kinds = (_calm, _faulty, _deadly, _crowded, _crowded, _scaled, _foreign, _replaced, _governed)
     history = chance.choice(kinds)(seed, chance)
-    scripts = tuple(replace(one, asks=shared(chance, history, one.asks, kind)) for one in history.scripts)
-    return replace(history, gateway=_lags(chance, kind), scripts=scripts)
+    asks = [shared(chance, history, one.asks, kind) for one in history.scripts]
+    lags = _lags(chance, kind)
+    # By itself, whatever else is drawn.
+    if ROUTERS[kind].proof is Proof.ASKED and random.Random(f"proof in {seed}").random() < UNASKED:
+        lags = replace(lags, forgets=False)
+        asks = [tuple(replace(ask, proof="none") for ask in some) for some in asks]
+    scripts = tuple(replace(one, asks=some) for one, some in zip(history.scripts, asks, strict=True))
+    return replace(history, gateway=lags, scripts=scripts)
 
 
 def _lags(chance: random.Random, kind: str) -> Lags:
-    """Where nobody can ask a proxy it forgets nothing, and of a Service that is switched it is as late as was measured, and more
+    """Where nobody asks a proxy it forgets nothing, and of a Service that is switched it is as late as was measured, and more
     (verbs/routing/switching.py). Only a gateway of the Gateway API may do nothing about expressions and filters."""
     routes, forgets, plain = chance.choice((0.1, 2.0, 5.0)), chance.random() < 0.5, chance.random() < 0.1
     endpoints = chance.choice((0.1, 1.0) if kind == SERVICE_SELECTOR else (0.1, 2.0, 5.0))

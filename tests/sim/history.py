@@ -26,8 +26,8 @@ class Ask:
     cent of requests, None for a release without routes, and empty where it is not said; `shares`: of each step of a whole release, and
     `sizes` its pods, where they are not as few as bear that. `kind`: of what splits them. `header`: the name of one with which requests get
     the canary. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep their version; None where it is not said. `drain`: of
-    a pause. `overload`: of a start. `mirror`: per cent of requests of which the canary gets a copy, of a whole release in a step before all
-    others.
+    a pause. `overload`: of a start. `proof`: whether the gateway is asked. `mirror`: per cent of requests of which the canary gets a copy, of
+    a whole release in a step before all others.
     Of a whole release: `verdicts`, what is counted at each step, or at the last of those for all that come after it: "good", "bad" or "nothing"
     of the user's own, or what "pods" tell; none where nothing is judged. `guard` in seconds; `on_failure`, `on_inconclusive`, `gate`, `through` and
     `headroom` as canary_release takes them. `verifies`: its caller's tasks verify each step. `reason`: why they fail it. `goes_on`: it takes up
@@ -60,6 +60,7 @@ class Ask:
     sticky: bool | None = False
     mirror: str = ""
     overload: str = "refuse"
+    proof: str = "prefer"
     drain: bool = False
     released_ok: bool = False
     takeover: bool = False

@@ -204,6 +204,16 @@ def test_a_whole_release_goes_by_its_shares_with_as_many_pods_as_they_need(by: s
     assert_as_before(one)
 
 
+@pytest.mark.parametrize("kind", ["gateway_api", "istio", "alb"])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_gateway_that_is_not_asked_has_time_to_hear_of_endpoints_before_users_are_sent_there(
+    kind: str, seed: int
+) -> None:
+    """It hears of routes at once."""
+    ask = Ask("start", share="25", kind=kind, proof="none")
+    assert "(stated)" in told(played(world(ask, lags=Lags(0.1, 3.0), seed=seed)))[0]
+
+
 ALL_AT_ONCE = ("0", "100")
 
 

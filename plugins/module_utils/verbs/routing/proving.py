@@ -248,8 +248,9 @@ class Prover:
             clock.sleep(max(settles(one.route, usual) for one in written))
 
     def await_known(self) -> None:
-        """A proxy that nobody can ask has had time to hear of endpoints before it hears of a route to them."""
-        if self._network.router.proof is Proof.STATED:
+        """A proxy that nobody asks has had time to hear of endpoints before it hears of a route to them. Any other one is shown them by a rule
+        without users first."""
+        if not self.marks:
             self._api.clock.sleep(self._network.router.settles)
 
 
