@@ -44,12 +44,13 @@ _MARKS = {
 _RECONCILES = frozenset({"Argo CD", "Flux", "Config Sync", "Rancher Fleet"})
 # A command has nobody who could suspend it: it is told of, and never a reason to refuse.
 _COMMANDS = frozenset({"kubectl apply", "kubectl apply --server-side"})
-# What keeps Flux' kustomize-controller from an object (fluxcd.io/flux/components/kustomize/kustomizations, "Controlling the apply behavior").
-_LEFT_BY_FLUX = {
-    "kustomize.toolkit.fluxcd.io/reconcile": ("disabled",),
-    "kustomize.toolkit.fluxcd.io/ssa": ("Ignore", "IfNotPresent"),
-}
-_OF_KUSTOMIZE = ("kustomize-controller", "kustomize.toolkit.fluxcd.io/name")
+# What keeps Flux' kustomize-controller from an object, whoever wrote it there, in capital or small letters; and what does so in its manifest
+# alone (github.com/fluxcd/pkg, ssa/manager_apply.go, shouldSkipApply).
+_KUSTOMIZE = "kustomize-controller"
+_SSA = "kustomize.toolkit.fluxcd.io/ssa"
+_LEFT_BY_FLUX = (("kustomize.toolkit.fluxcd.io/reconcile", "disabled"), (_SSA, "ignore"))
+_MADE_ONCE = (_SSA, "ifnotpresent")
+_OF_KUSTOMIZE = (_KUSTOMIZE, "kustomize.toolkit.fluxcd.io/name")
 
 # Other names that writers have there: what they call themselves, or the first word of their user agent.
 _HANDS = {
@@ -150,8 +151,20 @@ def _signs(deployment: Deployment) -> dict[str, list[tuple[str, tuple[str, ...]]
 
 
 def _is_left_by_flux(deployment: Deployment) -> bool:
-    marks = {**deployment.labels, **deployment.annotations}
-    return any(marks.get(key) in values for key, values in _LEFT_BY_FLUX.items())
+    said = {
+        (key, value.lower()) for marks in (deployment.labels, deployment.annotations) for key, value in marks.items()
+    }
+    return not said.isdisjoint(_LEFT_BY_FLUX) or (_MADE_ONCE in said and _has_written(deployment, _KUSTOMIZE, _SSA))
+
+
+def _has_written(deployment: Deployment, manager: str, mark: str) -> bool:
+    """Whether that label or annotation is of the manifest of this manager."""
+    return any(
+        f"f:{mark}" in ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get(marks, {})
+        for entry in deployment.managed_fields
+        for marks in ("f:labels", "f:annotations")
+        if entry.get("manager") == manager
+    )
 
 
 def last_writer(deployment: Deployment, since: str) -> tuple[str, str]:

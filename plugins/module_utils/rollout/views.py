@@ -533,10 +533,11 @@ def controller_uid(obj: Mapping[str, Any], kind: str) -> str:
 
 
 def _managed(entry: Fields) -> Mapping[str, Any]:
-    """An entry of managedFields: what tells tools apart, when it was written, and which fields of spec it owns."""
-    spec = entry.within("fieldsV1").within("f:spec").raw
+    """An entry of managedFields: what tells tools apart, when it was written, and which fields of spec and which marks it owns."""
+    fields = entry.within("fieldsV1")
+    marks = {which: fields.within("f:metadata").within(which).raw for which in ("f:labels", "f:annotations")}
     said = {member: entry.text(member) for member in ("manager", "operation", "subresource", "time")}
-    return {**said, "fieldsV1": {"f:spec": spec}}
+    return {**said, "fieldsV1": {"f:spec": fields.within("f:spec").raw, "f:metadata": marks}}
 
 
 def scales(autoscaler: Mapping[str, Any], deployment: str, reference: str = "scaleTargetRef") -> bool:

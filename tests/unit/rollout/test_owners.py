@@ -126,18 +126,30 @@ def test_a_refusal_names_every_sign_of_every_tool() -> None:
     ) in refused.value.what
 
 
+RECONCILE, SSA = "kustomize.toolkit.fluxcd.io/reconcile", "kustomize.toolkit.fluxcd.io/ssa"
+# Each mark and value, who wrote it there, and whether Flux leaves the object alone by it.
 LEFT = {
-    "kustomize.toolkit.fluxcd.io/reconcile": {"disabled": True, "enabled": False},
-    "kustomize.toolkit.fluxcd.io/ssa": {"Ignore": True, "IfNotPresent": True, "Merge": False, "Override": False},
+    "disabled by hand": (RECONCILE, "disabled", "kubectl-annotate", True),
+    "disabled in the manifest": (RECONCILE, "disabled", "kustomize-controller", True),
+    "in capital letters": (RECONCILE, "Disabled", "kubectl-annotate", True),
+    "enabled": (RECONCILE, "enabled", "kubectl-annotate", False),
+    "ignored by hand": (SSA, "Ignore", "kubectl-annotate", True),
+    "made once, by the manifest": (SSA, "IfNotPresent", "kustomize-controller", True),
+    "made once, which Flux does not read in the cluster": (SSA, "IfNotPresent", "kubectl-annotate", False),
+    "merged": (SSA, "Merge", "kustomize-controller", False),
+    "overridden": (SSA, "Override", "kustomize-controller", False),
 }
 
 
-@pytest.mark.parametrize(("mark", "value"), [(mark, value) for mark, values in LEFT.items() for value in values])
-def test_what_flux_is_told_to_leave_is_not_its_own(mark: str, value: str) -> None:
-    labels = {"kustomize.toolkit.fluxcd.io/name": "shop"}
-    deployment = ordinary(labels=labels, annotations={mark: value})
-    deployment = replace(deployment, managed_fields=(entry("kustomize-controller", "Apply"),))
-    assert [owner.tool for owner in owners(deployment)] == ([] if LEFT[mark][value] else ["Flux"])
+@pytest.mark.parametrize(("mark", "value", "writer", "left"), [*LEFT.values()], ids=[*LEFT])
+@pytest.mark.parametrize("where", ["labels", "annotations"])
+def test_what_flux_is_told_to_leave_is_not_its_own(mark: str, value: str, writer: str, left: bool, where: str) -> None:
+    marks = {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}
+    marks[where] = {**marks.get(where, {}), mark: value}
+    wrote = {"f:metadata": {f"f:{where}": {f"f:{mark}": {}}}}
+    entries = (entry("kustomize-controller", "Apply"), {"manager": writer, "operation": "Update", "fieldsV1": wrote})
+    deployment = replace(ordinary(**marks), managed_fields=entries)
+    assert [owner.tool for owner in owners(deployment)] == ([] if left else ["Flux"])
 
 
 def test_what_the_kustomize_controller_leaves_may_still_be_a_helm_release_of_flux() -> None:
