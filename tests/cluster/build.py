@@ -158,8 +158,8 @@ def go_build(
 def ensure_program(
     name: str, module: str, command: str, place: Path, say: Say = tell, sources: Callable[[Path], Path] | None = None
 ) -> Path:
-    """The program that `module`, which the go.mod in `place` pins, has in its package `command`; builds it when it is missing. `sources` makes
-    the directory to build it in, where that is not `place`. Safe in several processes at once."""
+    """The program that `module`, which the go.mod in `place` pins, has in its package `command`, or in its own where that is empty; builds it
+    when it is missing. `sources` makes the directory to build it in, where that is not `place`. Safe in several processes at once."""
     version = pinned_in(place / "go.mod")[module]
     target = cache_root() / f"{name}-{version}"
     program = target / name
@@ -169,7 +169,7 @@ def ensure_program(
         if not program.exists():
             say(f"building {name} {version}")
             go_build(
-                f"{module}/{command}",
+                f"{module}/{command}".rstrip("/"),
                 program,
                 "-s -w",
                 waiting=lambda seconds: say(f"      {name}: {seconds:.0f} s"),

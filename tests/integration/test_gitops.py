@@ -32,7 +32,7 @@ NEVER_READY = {"lab.coalmine/never-ready": "true"}
 
 @dataclass
 class Tool:
-    """Git is a folder with the manifest `web.json`. As long as `suspended` is there, or the tool syncs only when asked, it does nothing."""
+    """Git is a folder with the manifest `web.yaml`. As long as `suspended` is there, or the tool syncs only when asked, it does nothing."""
 
     web: Web
     folder: Path
@@ -42,7 +42,7 @@ class Tool:
     over: threading.Event = field(default_factory=threading.Event)
 
     def sync(self) -> None:
-        self.web.kubectl(*APPLY, "-f", str(self.folder / "main" / "web.json"))
+        self.web.kubectl(*APPLY, "-f", str(self.folder / "main" / "web.yaml"))
         self.rounds += 1
 
     def loops(self) -> None:
@@ -79,7 +79,7 @@ def git_of(lab: Lab, folder: Path, *, automated: bool, good: bool) -> Iterator[T
             ("branch", "v2", {} if good else NEVER_READY),
         ):
             (folder / branch).mkdir()
-            (folder / branch / "web.json").write_text(json.dumps(manifest(web, version, **marks)))
+            (folder / branch / "web.yaml").write_text(json.dumps(manifest(web, version, **marks)))
         tool = Tool(web, folder, automated)
         tool.sync()
         web.settle()
@@ -93,18 +93,18 @@ def git_of(lab: Lab, folder: Path, *, automated: bool, good: bool) -> Iterator[T
         assert not tool.failed, tool.failed
 
 
-def played(name: str, lab: Lab, tool: Tool, commands: dict[str, list[str]], of: str, *, good: bool) -> Run:
-    """The example, for this Deployment and with commands of this Git and this tool in place of its own. A bad version is waited for in
-    vain."""
+def played(name: str, lab: Lab, web: Web, folder: Path, commands: dict[str, list[str]], of: str, *, good: bool) -> Run:
+    """The example, for this Deployment and with commands of this Git, a folder, and this tool in place of its own. A bad version is waited
+    for in vain."""
     here = {
-        "namespace: shop": f"namespace: {tool.web.namespace}",
+        "namespace: shop": f"namespace: {web.namespace}",
         "context: production": f"kubeconfig: {lab.kubeconfig}",
         "bake: 300": f"bake: 1\n            wait_timeout: {120 if good else 8}",
     }
     names = re.compile("|".join(map(re.escape, here)))
-    play = tool.folder / name
+    play = folder / name
     play.write_text(names.sub(lambda found: here[found[0]], (ROOT / "examples" / name).read_text()))
-    variables = {**commands, "manifest": str(tool.folder / of / "web.json")}
+    variables = {**commands, "manifest": str(folder / of / "web.yaml")}
     return ansible_playbook(play, "-e", json.dumps(variables), environment={"K8S_AUTH_KUBECONFIG": str(lab.kubeconfig)})
 
 
@@ -120,12 +120,12 @@ def assert_as_git_says(tool: Tool, version: str) -> None:
     assert web.phase == "none"
     managers = {entry["manager"] for entry in web.get()["metadata"]["managedFields"]}
     assert FIELD_MANAGER not in managers
-    text = (tool.folder / "main" / "web.json").read_text()
+    text = (tool.folder / "main" / "web.yaml").read_text()
     assert json.loads(text)["spec"]["template"]["spec"]["containers"][0]["image"] == image(version)
 
 
 def copied(source: Path, target: Path) -> list[str]:
-    return ["cp", str(source / "web.json"), str(target / "web.json")]
+    return ["cp", str(source / "web.yaml"), str(target / "web.yaml")]
 
 
 def ends(*, short: bool) -> pytest.MarkDecorator:
@@ -149,11 +149,11 @@ def test_cluster_first_what_was_promoted_is_merged_and_nothing_else(
             # A round that is under way comes to its end.
             "suspend": ["sh", "-c", f"touch {tmp_path}/suspended; while [ -e {tmp_path}/round ]; do sleep 0.1; done"],
             "merge": copied(tmp_path / "branch", tmp_path / "main"),
+            "fetch": ["true"],
             "resume": ["rm", "-f", f"{tmp_path}/suspended"],
         }
-        run = played(
-            "gitops_cluster_first.yml", answering_lab, tool, {**commands, "branch": ["x"]}, "branch", good=good
-        )
+        commands["branch"] = ["x"]
+        run = played("gitops_cluster_first.yml", answering_lab, tool.web, tmp_path, commands, "branch", good=good)
         assert run.code == (0 if good else FAILED), run.output
         assert not (tmp_path / "suspended").exists(), run.output
         assert_as_git_says(tool, "v2" if good else "v1")
@@ -165,12 +165,12 @@ def test_git_first_what_was_merged_is_promoted_and_synced_or_reverted(
     good: bool, answering_lab: Lab, tmp_path: Path
 ) -> None:
     with git_of(answering_lab, tmp_path, automated=False, good=good) as tool:
-        shutil.copy(tmp_path / "branch" / "web.json", tmp_path / "main" / "web.json")
+        shutil.copy(tmp_path / "branch" / "web.yaml", tmp_path / "main" / "web.yaml")
         commands = {
             "sync": ["touch", f"{tmp_path}/asked"],
             "revert": copied(tmp_path / "before", tmp_path / "main"),
         }
-        run = played("gitops_git_first.yml", answering_lab, tool, commands, "main", good=good)
+        run = played("gitops_git_first.yml", answering_lab, tool.web, tmp_path, commands, "main", good=good)
         assert run.code == (0 if good else FAILED), run.output
         assert_as_git_says(tool, "v2" if good else "v1")
 
@@ -187,9 +187,9 @@ def test_where_nobody_knows_what_is_live_nothing_is_reverted_and_the_tool_stays_
     of_it = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}}
     pods = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "app", "image": image("v2")}]}}
     spec = {"selector": {"matchLabels": {"app": "web"}}, "template": pods}
-    (tmp_path / "web.json").write_text(json.dumps({**of_it, "spec": spec}))
-    acts = {act: ["touch", str(tmp_path / act)] for act in ("revert", "sync", "suspend", "merge", "resume")}
-    variables = {**acts, "manifest": str(tmp_path / "web.json"), "branch": "web-1.5"}
+    (tmp_path / "web.yaml").write_text(json.dumps({**of_it, "spec": spec}))
+    acts = {act: ["touch", str(tmp_path / act)] for act in ("revert", "sync", "suspend", "merge", "fetch", "resume")}
+    variables = {**acts, "manifest": str(tmp_path / "web.yaml"), "branch": "web-1.5"}
     run = ansible_playbook(
         ROOT / "examples" / name,
         "-e",

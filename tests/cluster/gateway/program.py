@@ -75,6 +75,18 @@ def downloaded(module: str, go_mod: Path = MODULE / "go.mod") -> Path:
     return Path(json.loads(told.stdout)["Dir"])
 
 
+def kept(name: str, module: str, path: str, go_mod: Path) -> Path:
+    """A file of a module, by this name in the cache, where a cluster without a network finds it, too."""
+    target = cache_root() / name
+    if not target.exists():
+        with exclusive(cache_root() / "locks" / target.name):
+            if not target.exists():
+                partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+                shutil.copyfile(downloaded(module, go_mod) / path, partial)
+                partial.rename(target)
+    return target
+
+
 def definitions() -> Iterator[dict[str, Any]]:
     """Gateway API's own of the standard channel, as everybody installs them."""
     for path in sorted(_definitions().glob("*.yaml")):

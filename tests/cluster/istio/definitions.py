@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,7 @@ from typing import Any
 import yaml
 
 from ..build import pinned_in
-from ..gateway.program import downloaded
-from ..locks import exclusive
-from ..paths import cache_root
+from ..gateway.program import kept
 
 GO_MOD, MODULE = Path(__file__).parent / "go.mod", "istio.io/api"
 
@@ -32,12 +28,5 @@ def _all() -> Iterator[dict[str, Any]]:
 
 
 def _definitions() -> Path:
-    """In the cache, where a cluster without a network finds them, too."""
-    target = cache_root() / f"istio-api-{pinned_in(GO_MOD)[MODULE]}.yaml"
-    if not target.exists():
-        with exclusive(cache_root() / "locks" / target.name):
-            if not target.exists():
-                partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-                shutil.copyfile(downloaded(MODULE, GO_MOD) / "kubernetes/customresourcedefinitions.gen.yaml", partial)
-                partial.rename(target)
-    return target
+    name = f"istio-api-{pinned_in(GO_MOD)[MODULE]}.yaml"
+    return kept(name, MODULE, "kubernetes/customresourcedefinitions.gen.yaml", GO_MOD)

@@ -1,0 +1,268 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases beside Flux itself, which applies what Git says each second: with each setting of docs/gitops.md, and with none."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER
+from tests.cluster.build import Say
+from tests.cluster.flux.server import KUSTOMIZE, Kustomization, Repository, add_flux
+from tests.cluster.lab import Lab
+from tests.integration.playbooks import FAILED, ROOT
+from tests.integration.situations import webs
+from tests.integration.test_gitops import NEVER_READY, REPLICAS, copied, manifest, played
+from tests.situations import Web
+
+pytestmark = pytest.mark.slow
+
+SHOP, FLUX = "shop", "kustomize-controller"
+LEFT = f"{KUSTOMIZE}/reconcile"
+# As many as come while a release takes its time.
+SOME_ROUNDS = 3
+WARNED = "Flux manages Deployment"
+
+
+@dataclass(frozen=True)
+class Flux:
+    """Git is a folder of folders: `main` is what Flux has fetched, or will fetch."""
+
+    lab: Lab
+    web: Web
+    folder: Path
+    repository: Repository
+    shop: Kustomization
+
+    def merge(self, version: str, **metadata: Any) -> None:
+        """Main says this, and Flux knows it and has done what it does."""
+        self.commit(manifest(self.web, version), **metadata)
+
+    def commit(self, made: dict[str, Any], **metadata: Any) -> None:
+        committed(self.folder / "main", made, **metadata)
+        self.shop.reconcile(self.repository.fetch())
+
+    def away(self) -> None:
+        """It is suspended, and the round that was under way is over."""
+        self.shop.set(suspend=True)
+        self.shop.reconcile()
+
+    def goes_on(self) -> None:
+        """Some rounds more, also of one that was suspended."""
+        self.shop.set(suspend=False)
+        before = self.shop.rounds
+        self.web.until(
+            lambda: self.shop.rounds >= before + SOME_ROUNDS, "Flux has applied what Git says, again and again"
+        )
+
+    def managers(self) -> set[str]:
+        """Of whatever is in the spec."""
+        entries = self.web.get()["metadata"]["managedFields"]
+        return {entry["manager"] for entry in entries if "f:spec" in entry["fieldsV1"]}
+
+    @contextmanager
+    def no_pod_moves(self, version: str) -> Iterator[None]:
+        """What runs is of this version, before and after."""
+        before = self._pods()
+        assert self.web.split() == {version: REPLICAS}
+        yield
+        assert (self._pods(), self.web.split()) == (before, {version: REPLICAS})
+
+    def _pods(self) -> set[str]:
+        return {pod["metadata"]["uid"] for pod in self.web.pods()}
+
+    def patched(self, **spec: Any) -> list[str]:
+        """The command that flux suspend and flux resume are."""
+        kubectl = [
+            str(self.lab.binaries / "kubectl"),
+            f"--kubeconfig={self.lab.kubeconfig}",
+            f"-n={self.web.namespace}",
+        ]
+        return [*kubectl, "patch", "kustomization", SHOP, "--type=merge", "-p", json.dumps({"spec": spec})]
+
+    @property
+    def fetching(self) -> list[str]:
+        """The command that flux reconcile source git is."""
+        return [sys.executable, "-c", f"import urllib.request as r; r.urlopen({self.repository.url!r}, b'')"]
+
+
+def committed(branch: Path, made: dict[str, Any], **metadata: Any) -> None:
+    branch.mkdir(exist_ok=True)
+    (branch / "web.yaml").write_text(json.dumps({**made, "metadata": {**made["metadata"], **metadata}}))
+
+
+@pytest.fixture
+def flux(answering_lab: Lab, tmp_path: Path, say: Say, request: pytest.FixtureRequest) -> Iterator[Flux]:
+    """Main says v1, which runs. The metadata of its manifest: `request.param`."""
+    add_flux(answering_lab, say)
+    with webs(answering_lab) as new:
+        web = new("web")
+        committed(tmp_path / "main", manifest(web, "v1"), **getattr(request, "param", {}))
+        with (
+            Repository(answering_lab, web.namespace, SHOP, tmp_path / "main") as repository,
+            Kustomization(answering_lab, web.namespace, SHOP) as shop,
+        ):
+            shop.reconcile()
+            web.settle()
+            yield Flux(answering_lab, web, tmp_path, repository, shop)
+
+
+def ignored() -> list[dict[str, Any]]:
+    """What docs/gitops.md tells Flux to ignore."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/gitops.md").read_text(), re.MULTILINE | re.DOTALL)
+    (found,) = (made for block in blocks if (made := yaml.safe_load(block)).get("kind") == "Kustomization")
+    return list(found["spec"]["ignore"])
+
+
+def test_where_nothing_is_arranged_flux_puts_its_manifest_back_and_nothing_is_promoted(flux: Flux) -> None:
+    web = flux.web
+    before = web.spec
+    # It comes in the middle of a start as well, and in its last second, which is told as somebody's.
+    flux.away()
+    assert any(WARNED in warning for warning in web.start().warnings)
+    web.admin.clock.sleep(1.1)
+    flux.goes_on()
+    found = web.info()
+    assert found["phase"] == "damaged" and "; Flux wrote to it at " in found["why"], found
+    assert "Flux" in web.refused(web.promote, "damaged")
+    web.undo()
+    flux.goes_on()
+    web.assert_clean(before, "v1")
+    assert flux.managers() == {FLUX}
+
+
+def test_what_flux_ignores_is_the_releases_and_a_merge_in_the_middle_of_it_moves_no_pod(flux: Flux) -> None:
+    """Git first, with a setting for good."""
+    web = flux.web
+    flux.shop.set(ignore=ignored())
+    with flux.no_pod_moves("v1"):
+        flux.merge("v2")
+        flux.goes_on()
+    web.start()
+    flux.goes_on()
+    assert (web.phase, web.split()) == ("held", {"v1": REPLICAS, "v2": 1})
+    # What is not ignored is applied, and with it what is: as it stands.
+    made = manifest(web, "v2")
+    made["spec"]["minReadySeconds"] = 3
+    flux.commit(made, labels={"team": "shop"})
+    assert web.get()["metadata"]["labels"]["team"] == "shop"
+    assert (web.phase, web.split()) == ("held", {"v1": REPLICAS, "v2": 1})
+    web.promote()
+    with flux.no_pod_moves("v2"):
+        flux.goes_on()
+        assert flux.managers() == {FLUX} and "minReadySeconds" not in web.spec
+        flux.shop.set(ignore=[])
+        flux.goes_on()
+    assert web.spec["minReadySeconds"] == 3
+
+
+def test_what_is_ignored_and_undone_stays_undone(flux: Flux) -> None:
+    web = flux.web
+    flux.shop.set(ignore=ignored())
+    before = web.spec
+    flux.merge("v2")
+    web.start()
+    flux.merge("v2", labels={"team": "shop"})
+    web.undo()
+    with flux.no_pod_moves("v1"):
+        flux.merge("v1")
+        flux.goes_on()
+    web.assert_clean(before, "v1")
+    flux.shop.set(ignore=[])
+    with flux.no_pod_moves("v1"):
+        flux.shop.reconcile()
+
+
+def test_one_object_that_is_disabled_is_left_alone_until_it_is_not(flux: Flux) -> None:
+    web = flux.web
+    web.kubectl("annotate", "deployment", web.name, f"{LEFT}=disabled")
+    assert not web.start().warnings
+    flux.goes_on()
+    web.promote()
+    flux.merge("v2")
+    web.kubectl("annotate", "deployment", web.name, f"{LEFT}-")
+    with flux.no_pod_moves("v2"):
+        flux.goes_on()
+    assert flux.managers() == {FLUX}
+
+
+@pytest.mark.parametrize("flux", [{"annotations": {f"{KUSTOMIZE}/ssa": "IfNotPresent"}}], indirect=True)
+def test_what_is_made_once_is_left_alone_for_good(flux: Flux) -> None:
+    web = flux.web
+    flux.merge("v2", annotations={f"{KUSTOMIZE}/ssa": "IfNotPresent"})
+    assert web.split() == {"v1": REPLICAS} and not web.start().warnings
+    flux.goes_on()
+    web.promote()
+    with flux.no_pod_moves("v2"):
+        flux.goes_on()
+
+
+def test_what_says_so_in_the_cluster_alone_is_put_back_and_warned_of(flux: Flux) -> None:
+    web = flux.web
+    web.kubectl("annotate", "deployment", web.name, f"{KUSTOMIZE}/ssa=IfNotPresent")
+    flux.away()
+    assert any(WARNED in warning for warning in web.start().warnings)
+    flux.goes_on()
+    assert web.phase == "damaged"
+
+
+def test_a_field_that_git_drops_after_a_release_stays_until_another_change_has_made_it_the_tools(flux: Flux) -> None:
+    web = flux.web
+    environment = [{"name": "MODE", "value": "new"}]
+    made = manifest(web, "v2")
+    made["spec"]["template"]["spec"]["containers"][0]["env"] = environment
+
+    def runs() -> Any:
+        return web.spec["template"]["spec"]["containers"][0].get("env")
+
+    flux.away()
+    web.start(patch={"spec": {"containers": [{"name": "app", "env": environment}]}})
+    web.promote()
+    committed(flux.folder / "main", made)
+    flux.repository.fetch()
+    flux.shop.set(suspend=False)
+    for labels, left in (({}, environment), ({"team": "shop"}, None)):
+        flux.commit(made, labels=labels)
+        flux.merge("v2", labels=labels)
+        assert runs() == left
+
+
+def test_a_tool_that_goes_on_with_what_it_had_fetched_before_brings_the_version_before_back(flux: Flux) -> None:
+    """Which is why the example has it fetched first."""
+    web = flux.web
+    flux.away()
+    web.start()
+    web.promote()
+    committed(flux.folder / "main", manifest(web, "v2"))
+    flux.shop.set(suspend=False)
+    web.until(lambda: web.split() == {"v1": REPLICAS}, "Flux has applied what it had fetched")
+    flux.merge("v2")
+    web.until(lambda: web.split() == {"v2": REPLICAS}, "Flux has applied what was merged")
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+def test_cluster_first_by_the_example_with_the_commands_of_flux(good: bool, flux: Flux) -> None:
+    committed(flux.folder / "branch", manifest(flux.web, "v2", **({} if good else NEVER_READY)))
+    commands = {
+        "suspend": flux.patched(suspend=True),
+        "merge": copied(flux.folder / "branch", flux.folder / "main"),
+        "fetch": flux.fetching,
+        "resume": flux.patched(suspend=False),
+        "branch": ["x"],
+    }
+    run = played("gitops_cluster_first.yml", flux.lab, flux.web, flux.folder, commands, "branch", good=good)
+    assert run.code == (0 if good else FAILED) and not flux.shop.suspended, run.output
+    with flux.no_pod_moves("v2" if good else "v1"):
+        flux.goes_on()
+    assert flux.web.phase == "none" and FIELD_MANAGER not in flux.managers()
