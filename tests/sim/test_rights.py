@@ -87,7 +87,7 @@ MOST_RIGHTS = 60
 
 
 # Most of what one deed needs others need as well.
-@pytest.mark.parametrize(("deed", "numbers"), in_turn(DEEDS, range(MOST_RIGHTS), name, one_in=24))
+@pytest.mark.parametrize(("deed", "numbers"), in_turn(DEEDS, range(MOST_RIGHTS), name, one_in=32))
 def test_with_each_right_less_the_right_is_named(deed: Deed | Routed, numbers: Sequence[int]) -> None:
     granted, needed = of(deed), sorted(whole(deed).asked - deed.lacks)
     assert len(needed) < MOST_RIGHTS
