@@ -58,6 +58,7 @@ def _timed_changes(shop: Shop) -> tuple[list[float], list[float], list[float]]:
     which proves it; and to its return, when the record has it and the Lease is given back."""
     shop.start(pods=4, weight=Fraction(1, 2))
     lags, proofs, calls, patch, ask = [], [], [], shop.api.patch, shop.api.knock
+    witnesses: list[_Witness] = []
     written: list[float] = []
     answered: list[float] = []
 
@@ -65,6 +66,7 @@ def _timed_changes(shop: Shop) -> tuple[list[float], list[float], list[float]]:
         answer = patch(path, *given, **named)
         if path.startswith(shop.routes):
             written.append(time.monotonic())
+            witnesses[-1].start()
         return answer
 
     def noted_answer(asked: Knock) -> Knocked:
@@ -77,27 +79,32 @@ def _timed_changes(shop: Shop) -> tuple[list[float], list[float], list[float]]:
     for change in range(CHANGES):
         # At no fixed distance from the last write: the proxy's own rhythm would decide.
         time.sleep(0.137 * (change % 7))
-        seen: list[float] = []
-        kept = Kept.decode(shop.route()["metadata"]["annotations"][KEPT])
-        watcher = threading.Thread(target=_watch, args=(shop, kept, seen))
-        watcher.start()
+        witnesses.append(witness := _Witness(shop))
         began = time.monotonic()
         shop.start(pods=4, weight=Fraction(1 + change % 2, 4))
         calls.append(time.monotonic() - began)
         proofs.append(answered[-1] - began)
-        watcher.join()
-        lags.append(seen[0] - written[-1])
+        witness.join()
+        lags.append(witness.saw - written[-1])
     return lags, proofs, calls
 
 
-def _watch(shop: Shop, kept: Kept, seen: list[float]) -> None:
-    """When the proxy first tells a later write than the one that is kept."""
-    host, port = shop.gateway.address.split(":")
-    asked = Knock(Entry(host, int(port), shop.host), PROBE_PATH + kept.token, {PROBE_HEADER: kept.token})
-    before = knock(asked).location
-    while (now := knock(asked).location) == before or not now:
-        time.sleep(0.005)
-    seen.append(time.monotonic())
+class _Witness(threading.Thread):
+    """`saw`: when the proxy first told a later write than the one that it told before. To be started by that write: until then there is
+    nothing to see, and what it asks would slow the call whose time is taken."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__()
+        host, port = shop.gateway.address.split(":")
+        token = Kept.decode(shop.route()["metadata"]["annotations"][KEPT]).token
+        self._asked = Knock(Entry(host, int(port), shop.host), PROBE_PATH + token, {PROBE_HEADER: token})
+        self._before = knock(self._asked).location
+        self.saw = 0.0
+
+    def run(self) -> None:
+        while (now := knock(self._asked).location) == self._before or not now:
+            time.sleep(0.005)
+        self.saw = time.monotonic()
 
 
 def _ms(seconds: float) -> str:
