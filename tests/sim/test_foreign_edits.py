@@ -138,6 +138,26 @@ def test_what_a_policy_would_make_of_a_canary_by_now_is_no_other_release(how: st
         web.refused(lambda: web.start(template=asked, pods=3), "admission")
 
 
+@pytest.mark.parametrize("how", ASKED)
+@pytest.mark.parametrize("policy", Policy)
+def test_what_a_policy_would_make_of_the_stable_version_by_now_is_no_release(
+    policy: Policy, how: str, new: Callable[..., Web]
+) -> None:
+    web = new().make(3)
+    asked = ASKED[how](web)
+    web.start(template=asked)
+    web.promote()
+    with web.world.admission(web, policy), web.unchanged():
+        web.refused(lambda: web.start(template=asked), "same_template")
+
+
+def test_a_manifest_says_what_a_policy_would_change_in_the_stable_version(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    with web.world.admission(web, Policy.MARKS):
+        told = web.start(template=by_definition(web)).warnings
+    assert any("(metadata.annotations)" in text for text in told)
+
+
 def promoting(web: Web) -> Web:
     web.make(4)
     web.start(pods=2)

@@ -14,7 +14,7 @@ from typing import Any, Iterator, Mapping
 from ...rollout.equality import same_template
 from ...rollout.refusal import Code, Refusal
 from ...rollout.slips import slips
-from ...rollout.template import UnknownContainer, bare, changed_paths, with_images
+from ...rollout.template import UnknownContainer, bare, changed_paths, same_version, with_images
 from ...rollout.views import Deployment, ReplicaSet
 from ...values import dataclass
 from ..call.orders import API_VERSION, NewTemplate, Target
@@ -26,24 +26,33 @@ _SLIPS_TOLD = 5
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pod template as it would be stored, and where admission changes what was asked for (paths without values; of a
-    manifest that is not known, because it lacks the server's defaults too)."""
+    """A pod template as it would be stored, and where admission changes what was asked for (paths without values; for a
+    manifest, which lacks the server's defaults too, where it would change the stable template)."""
 
     template: Mapping[str, Any]
     changed: tuple[str, ...] = ()
 
 
 def candidate(site: Site, stable: ReplicaSet, asked: NewTemplate, held: Mapping[str, Any] | None = None) -> Candidate:
-    """One request more than `wished`, and another one where that is no template which is there. `held`: that of a canary. Raises Refusal."""
+    """`held`: the template of a canary, if one is. One request more than `wished` costs, and another one where that is no template which is
+    there, and does not come back as it was asked for. Raises Refusal."""
     template = wished(site, stable, asked)
     if same_template(template, stable.template):
         return Candidate(template)  # what admission would change in it by now is no release that anybody asked for
     stored = site.try_template(template)
-    if held is not None and same_template(stored, held):
-        site.let_pass = True
-    elif held is not None and same_template(stored, site.try_template(held)):
-        return Candidate(held)  # nor is what it would change in the canary
-    return Candidate(stored, () if asked.definition is not None else changed_paths(template, stored))
+    if held is not None:
+        if same_template(stored, held):
+            site.let_pass = True
+        elif same_template(stored, site.try_template(held)):
+            return Candidate(held)  # nor is what it would change in the canary
+        return Candidate(stored)
+    changed = changed_paths(template, stored)
+    if not changed or same_version(stable.template, stored):
+        return Candidate(stored)
+    by_now = site.try_template(stable.template)
+    if same_version(by_now, stored):
+        return Candidate(stable.template)  # nor in the stable version, asked for by a manifest
+    return Candidate(stored, changed if asked.definition is None else changed_paths(stable.template, by_now))
 
 
 def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
