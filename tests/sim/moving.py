@@ -65,10 +65,7 @@ class Moving:
             release.actor = call.actor if call.run or call.ask.verb == "release" else release.actor
             release.floor = min(release.floor, replicas - may_lack(call.ask))
             release.most = max(release.most, most_pods(call.ask, replicas))
-        scaled_down = before["spec"]["replicas"] - after["spec"]["replicas"]
-        if release.going != "hold" and scaled_down > 0:
-            # By an autoscaler, which is given back before the clean-up.
-            release.floor -= scaled_down
+        self._promises_less(release, before, after)
         if held and not holds:
             release.going = "undo" if release.is_stable(new) else "promote"
             self._comes_back(release, new, call)
@@ -84,6 +81,22 @@ class Moving:
         if is_marked(before) and not is_marked(after):
             self._is_over(release, after, new)
             self._ledger.release = None
+
+    def _promises_less(self, release: Release, before: Json, after: Json) -> None:
+        """An autoscaler scales down, which is given back before the clean-up. And no canary pod is kept for a stable one that is not Ready for a
+        reason of its own when an undo begins, or that does not become so at all."""
+        scaled_down = before["spec"]["replicas"] - after["spec"]["replicas"]
+        if release.going != "hold" and scaled_down > 0:
+            release.floor -= scaled_down
+        old, new = (self._ledger.keys.of(side["spec"]["template"]) for side in (before, after))
+        if not release.is_stable(new) or not is_marked(after):
+            return
+        active = [pod for pod in self._ledger.pods.pods.values() if pod.active]
+        ready = [pod.ready for pod in active if self._ledger.key(pod) == release.stable]
+        if not release.is_stable(old):
+            release.floor -= ready.count(False)
+        elif before["spec"]["strategy"] != after["spec"]["strategy"]:
+            release.floor = min(release.floor, ready.count(True))
 
     def _comes_back(self, release: Release, new: str, call: Called | None) -> None:
         """The stable version, or what a policy makes of it."""

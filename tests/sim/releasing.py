@@ -18,7 +18,7 @@ from .promises import is_hold, is_marked, record_of
 # After these nothing of it is left.
 OVER = frozenset({Ending.RELEASED, Ending.UNDONE, Ending.ROLLED_BACK})
 # Failures that say something of the version, and not of whoever stood in the way.
-_SPEAK_AGAINST_IT = frozenset({"judged_fail", "rejected", "stuck"})
+_SPEAK_AGAINST_IT = frozenset({"judged_fail", "stuck"})
 # A call that takes up one of these goes on; any other one is told again, however it stands by now.
 _GOES_ON = (Ending.PLANNED, Ending.HELD)
 
@@ -92,8 +92,16 @@ class Releasing:
 
     def _takes_back(self, call: Called, told: Release, there: Json) -> None:
         """What has failed, and what a call left that was cut off, unless somebody has frozen it, or the undo cannot come to its end."""
-        failed = getattr(call.result, "code", "") in _SPEAK_AGAINST_IT and not call.ask.check
-        if not (failed or call.ask.rescues) or call.ask.on_failure == "hold" or call.hit or self._others_wrote(call):
+        code = getattr(call.result, "code", "")
+        # Who rejects what he does not hand on rejects nothing that is there.
+        failed = code in _SPEAK_AGAINST_IT or (code == "rejected" and call.previous is not None)
+        if (
+            call.ask.check
+            or not (failed or call.ask.rescues)
+            or call.ask.on_failure == "hold"
+            or call.hit
+            or self._others_wrote(call)
+        ):
             return
         tried = call.forbidden or any(why.startswith("The undo failed too") for why in told.why)
         is_there = told.run in record_of(there) and version_of(there["spec"]["template"]) == call.ask.version

@@ -93,7 +93,7 @@ TROUBLE: dict[str, Trouble] = {
         STEADY,
         REFUSED,
         REFUSED,
-        r"^failed \(timeout, changed\): .*3 of 4 stable pods are Ready; pods of ReplicaSet \S+ are refused: .*exceeded quota",
+        r"^changed: undone: .*3 of 4 stable pods are Ready; pods of ReplicaSet \S+ are refused: .*exceeded quota",
     ),
     "a container is killed": Trouble(
         is_killed, RESTARTED, RESTARTED, r"^failed \(no_canary_ready\): no canary pod .* is Ready", UNDONE
@@ -133,6 +133,37 @@ def test_in_the_middle_of_a_release(what: str, end: End) -> None:
     said = ("^changed: holding 1 canary", trouble.watch, trouble.grow, getattr(trouble, end.value))
     for line, pattern in zip(told, said, strict=True):
         assert re.search(pattern, line), f"{pattern}: {line}"
+
+
+def one_hangs(world: World, pod: Pod) -> None:
+    world.replica_sets.is_unready(pod, AN_HOUR)
+
+
+def one_finds_no_node(world: World, pod: Pod) -> None:
+    """Another is made in its place."""
+    world.replica_sets.natures = {**world.replica_sets.natures, "v1": Nature(homeless=True)}
+    world.replica_sets.is_deleted(pod)
+
+
+@pytest.mark.parametrize("happens", [one_hangs, one_finds_no_node])
+@pytest.mark.parametrize("at", [WHILE_WATCHED, 40.5], ids=["before", "meanwhile"])
+@pytest.mark.parametrize("surge", [1, 0])
+def test_no_canary_pod_is_kept_for_a_stable_one_that_is_down_for_a_reason_of_its_own(
+    surge: int, at: float, happens: Callable[[World, Pod], None]
+) -> None:
+    """Nor where it goes down while the undo waits."""
+    start = Ask("start", pods=2, surge=surge, max_unavailable=None if surge else 2)
+    asks = (start, Ask("undo", think=40.0 - BEGINS))
+    world = World(History(replicas=6, scripts=(Script("ana", BEGINS, asks=asks),), end=End.UNDO))
+    world.timeline.at(at, lambda: happens(world, next(iter(world.replica_sets.pods.values()))))
+    played = world.play()
+    undo = played.calls[1].told()
+    # One that says of no reason is waited for once the canary is gone.
+    assert re.search(
+        "^failed .*: 0 canary pods are left, " if happens is one_hangs else "^changed: undone: no canary pod is left",
+        undo,
+    )
+    assert not [violation for violation in played.violations if "end" not in violation.rule], played.violations
 
 
 @pytest.mark.parametrize("end", End)

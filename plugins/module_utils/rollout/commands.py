@@ -19,7 +19,7 @@ from shlex import quote
 from typing import Any
 
 from . import record as records
-from .patches import coming_back, restored
+from .patches import coming_back, lacking, restored
 from .phase import Phase, Situation
 from .record import Originals, Record
 from .views import HASH_LABEL, ReplicaSet, Strategy
@@ -75,7 +75,7 @@ def _promote(situation: Situation, record: Record, canary: ReplicaSet) -> list[s
 
 
 def _undo(situation: Situation, record: Record, stable: ReplicaSet) -> list[str]:
-    back = coming_back(situation.hold, record)
+    back = coming_back(situation.hold, record, lacking(situation, stable))
     marks = _change_cause(situation, record) + _without_record(situation)
     looked_at = _of_release(situation)
     left = [_of_deployment(situation), _test(_RECORD, None), _test("/spec/strategy", back.to_json())]

@@ -32,7 +32,7 @@ from . import ownership
 from . import record as records
 from .intstr import resolve_fenceposts
 from .last import LAST, LastRelease
-from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
+from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation, current_pods, ready_pods
 from .record import Intent, Originals, Record
 from .refusal import Code, Refusal
 from .size import Hold
@@ -309,7 +309,7 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
     fields = replace(
         restored(record.originals),
         template=stable.template,
-        strategy=coming_back(situation.hold, record),
+        strategy=coming_back(situation.hold, record, lacking(situation, stable)),
         annotations=annotations,
         labels=_LIVE,
     )
@@ -322,17 +322,33 @@ def _causes(deployment: Deployment, record: Record) -> dict[str, str | None]:
     return {records.CHANGE_CAUSE: cause} if cause is not None or records.CHANGE_CAUSE in deployment.annotations else {}
 
 
-def coming_back(hold: Hold | None, record: Record) -> Strategy:
-    """The strategy under which stable pods return: Ready never below replicas - max_unavailable.
+def coming_back(hold: Hold | None, record: Record, lacking: int = 0) -> Strategy:
+    """The strategy under which stable pods return: Ready never below replicas - max_unavailable - `lacking`, which is how many stable pods are not Ready
+    for a reason of their own. Those keep no canary pod.
 
     With surge all missing stable pods come at once beside the canary pods (maxSurge s + u). Where quota or nodes have no
     room for them it goes on all the same, s pods at a time, because s canary pods may go first. Without surge canary pods
     make place for stable ones, max_unavailable at a time.
     """
     if record.surge == 0 and (hold is None or hold.surge == 0):
-        return Strategy("RollingUpdate", max_surge=0, max_unavailable=max(1, record.max_unavailable))
+        return Strategy("RollingUpdate", max_surge=0, max_unavailable=max(1, record.max_unavailable) + lacking)
     size = hold.pods if hold else record.pods
-    return Strategy("RollingUpdate", max_surge=max(1, size), max_unavailable=record.max_unavailable)
+    return Strategy("RollingUpdate", max_surge=max(1, size), max_unavailable=record.max_unavailable + lacking)
+
+
+def lacking(situation: Situation, stable: ReplicaSet) -> int:
+    """How many pods of the stable version that are there are not Ready, before any is asked for by an undo."""
+    return max(0, current_pods(situation.picture, stable) - ready_pods(situation.picture, stable))
+
+
+def make_way(situation: Situation, stable: ReplicaSet) -> Plan | None:
+    """Of an undo: no canary pod is kept for those stable pods that do not become Ready. None where nothing keeps one."""
+    deployment, kept = situation.deployment, situation.deployment.strategy.max_unavailable
+    missing = deployment.replicas - ready_pods(situation.picture, stable)
+    if not isinstance(kept, int) or missing <= kept:
+        return None
+    strategy = replace(deployment.strategy, max_unavailable=missing)
+    return plan(deployment, Fields(strategy=strategy), "let the canary go before the stable pods that are not Ready")
 
 
 def _coming_back(strategy: Strategy, record: Record) -> bool:
@@ -344,7 +360,14 @@ def _coming_back(strategy: Strategy, record: Record) -> bool:
         and isinstance(largest.max_surge, int)
         and (surge <= largest.max_surge or record.may_scale_up)
     )
-    return record.intent is Intent.UNDO and fits and strategy.max_unavailable == largest.max_unavailable
+    lacks, promised = strategy.max_unavailable, largest.max_unavailable
+    return (
+        record.intent is Intent.UNDO
+        and fits
+        and isinstance(lacks, int)
+        and isinstance(promised, int)
+        and lacks >= promised
+    )
 
 
 def corrected(deployment: Deployment, record: Record, why: str = "name the template that was stored") -> Plan:

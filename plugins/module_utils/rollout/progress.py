@@ -303,7 +303,8 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
     others = [rs for rs in picture.replica_sets if rs is not stable and has_pods(picture, rs)]
     ready = ready_pods(picture, stable) if stable else 0
-    stuck = trouble(picture.pods_of(stable), room_comes=True) or refused_pods(stable)
+    frees_room = bool(others or picture.terminating)
+    stuck = trouble(picture.pods_of(stable), room_comes=frees_room) or refused_pods(stable)
     of = f"{ready} of {deployment.replicas} stable pods are Ready" + (f"; {stuck.why}" if stuck else "")
     # A list of ReplicaSets from before the canary shows none of its pods; the Deployment's own count does.
     counted = deployment.status.replicas - deployment.status.updated
@@ -312,6 +313,24 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
         return Done(f"no canary pod is left; {of}")
     left = sum(current_pods(picture, rs) for rs in others) or counted
     return Going(f"{count_of(left, 'canary pod', 'is', 'are')} left, {of}", ready * 1000 - left)
+
+
+def keeps_canary(situation: Situation, stable_digest: str) -> Stuck | None:
+    """What is wrong with the stable pods for which canary pods are kept, so that an undo comes no further: the controller takes one only where
+    more are available than the strategy says."""
+    deployment, picture = situation.deployment, situation.picture
+    stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
+    kept = deployment.strategy.max_unavailable
+    if (
+        stable is None
+        or not isinstance(kept, int)
+        or not (deployment.observed and picture.counted)
+        or picture.terminating
+    ):
+        return None
+    if deployment.status.available > deployment.replicas - kept or deployment.status.replicas == stable.current:
+        return None
+    return trouble(picture.pods_of(stable), room_comes=False) or refused_pods(stable)
 
 
 def with_terminated(progress: Progress, situation: Situation, wanted: bool) -> Progress:

@@ -17,19 +17,19 @@ from ..rollout.identity import Meant, hash_of
 from ..rollout.last import PROMOTED, UNDONE, ended_by, last_outcome
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
-from ..rollout.progress import Done, Going, Progress, towards_stable, with_terminated
-from ..rollout.record import Intent
+from ..rollout.progress import Done, Going, Progress, keeps_canary, towards_stable, with_terminated
+from ..rollout.record import Intent, Record
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
 from ..rollout.views import Picture
 from ..rollout.words import WORDS
 from .call.ending import Account, accounted
 from .call.guarded import ATTEMPTS
-from .call.orders import UndoRequest
+from .call.orders import Call, UndoRequest
 from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
-from .call.waiting import wait
+from .call.waiting import Waited, wait
 from .call.writing import Otherwise, Replaced, Written, as_long_as, busy, rehearse, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
@@ -228,14 +228,9 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
     record, call = situation.record, request.call
     if record is None:
         raise damaged(situation)
-    waited = wait(
-        account.site,
-        replace(situation.picture, pods=None),
-        judge=lambda now: with_terminated(towards_stable(now, record.stable.digest), now, call.wait.terminated),
-        hint=_no_canary_pod,
-        patience=patience_with(situation.deployment, call),
-        report=report,
-    )
+    waited = _awaited(account, situation, record, call, report)
+    if not isinstance(waited.progress, Done) and (changed := _make_way(account, waited, record, report)) is not None:
+        waited = _awaited(account, changed, record, call, report)
     if not isinstance(waited.progress, Done):
         request.call.meant.bound(situation).check(account.looked(waited.situation))
         raise account.unsuccessful(waited, WORDS[waited.situation.phase].remains)
@@ -245,6 +240,43 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
         give_back_routes(account, report, tells=False)
     why = f" ({record.reason})" if record.reason else ""
     return account.outcome(f"undone{why}: {waited.progress.why}{still_terminating(done.picture)}", done)
+
+
+def _awaited(account: Account, situation: Situation, record: Record, call: Call, report: Report) -> Waited:
+    stable = record.stable.digest
+
+    def judge(now: Situation) -> Progress:
+        progress = with_terminated(towards_stable(now, stable), now, call.wait.terminated)
+        return keeps_canary(now, stable) or progress if isinstance(progress, Going) else progress
+
+    return wait(
+        account.site,
+        replace(situation.picture, pods=None),
+        judge=judge,
+        hint=_no_canary_pod,
+        patience=patience_with(situation.deployment, call),
+        report=report,
+    )
+
+
+def _make_way(account: Account, waited: Waited, record: Record, report: Report) -> Situation | None:
+    """The canary goes before the stable pods that keep it, which do not become Ready. None where none does."""
+    stable = record.stable.digest
+
+    def plan(now: Situation) -> Plan | None:
+        of = next((rs for rs in now.picture.replica_sets if digest(rs.template) == stable), None)
+        return patches.make_way(now, of) if of and now.phase is Phase.UNDOING else None
+
+    if plan(waited.situation) is None:
+        return None
+    written = write(
+        account.site, waited.situation.picture, as_long_as(record, stable, plan), otherwise=Otherwise.IS_TOLD
+    )
+    account.wrote(written.plan)
+    why = waited.progress.why.rstrip(".")
+    account.warn(f"not all stable pods become Ready, and the canary pods that were kept for them went before: {why}")
+    report("letting the canary go before the stable pods that are not Ready")
+    return account.looked(written.situation)
 
 
 def _no_canary_pod(situation: Situation) -> bool:

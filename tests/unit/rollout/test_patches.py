@@ -213,6 +213,10 @@ def test_stable_pods_come_back_within_what_was_allowed_at_the_start(
 ) -> None:
     back = patches.coming_back(hold, record(**asked))
     assert (back.max_surge, back.max_unavailable) == strategy
+    lacks = patches.coming_back(hold, record(**asked), 2)
+    assert (lacks.max_surge, lacks.max_unavailable) == (strategy[0], strategy[1] + 2), (
+        "none is kept for those that lack"
+    )
 
 
 def test_the_end_removes_record_and_label_and_says_how_it_went() -> None:

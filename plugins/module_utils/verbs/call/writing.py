@@ -91,7 +91,7 @@ def rehearse(
     return _sent(site, picture, decide, look, otherwise, dry_run=True)
 
 
-def as_long_as(record: Record, template: str, plan: Callable[[Situation], Plan]) -> Decide:
+def as_long_as(record: Record, template: str, plan: Decide) -> Decide:
     """What is planned for a release with this record and this pod template (a digest), and nothing once somebody has changed either."""
 
     def decide(now: Situation) -> Plan | None:
