@@ -12,7 +12,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.exposed import PAUSE_SECONDS
 
-from .calls import Called, steps_of
+from .calls import Called, Ended, steps_of
 from .faults import UNANSWERED
 from .foreign import FOREIGN
 from .ledger import Ledger
@@ -38,25 +38,27 @@ class Answering:
         result = call.result
         if call.broke is not None:
             self._ledger.violated("no verb ends in an error of its own", f"{call.ask.verb}: {call.broke!r}")
-        lost = isinstance(result, ApiError) and result.may_have_written and self._may_look(call, result)
+        lost = isinstance(result, ApiError) and result.outcome_unknown and result.asked.writes
         if lost and call.hit and len(call.hit) < ATTEMPTS and UNANSWERED.issuperset(call.hit):
             self._ledger.violated("a lost answer ends no call", f"{call.ask.verb}: {call.told()}")
         self._counts_requests(call)
-        if not isinstance(result, (Outcome, VerbFailure)):
+        if not isinstance(result, Ended):
             return
         self._counts_room(call)
-        silent = not result.changed and not call.doubled and self._left(call)
-        if isinstance(result, VerbFailure) and result.code in REFUSALS and silent:
+        if isinstance(result, VerbFailure) and result.code in REFUSALS and self._is_silent(call):
             self._ledger.violated("nothing is written after a refusal", f"{call.ask.verb}: {call.told()}")
-        if silent:
+        if self._is_silent(call):
             self._ledger.violated("what was changed is told", f"{call.ask.verb} wrote, and says: {call.told()}")
-        if result.changed and not call.writes and not call.ask.check and not self._may_be_his(call):
+        if call.says_changed and not call.writes and not call.ask.check and not self._may_be_his(call):
             self._ledger.violated("what was changed is told", f"{call.ask.verb} wrote nothing, and says: {call.told()}")
 
-    def _may_look(self, call: Called, lost: ApiError) -> bool:
-        """What is there now, instead of an answer."""
-        forbidden = next((one.forbidden for one in self._ledger.history.scripts if one.name == call.actor), frozenset())
-        return forbidden.isdisjoint((verb, lost.asked.resource) for verb in ("get", "list"))
+    def comes_late(self, call: Called) -> None:
+        """A write of a call that has ended without its answer is carried out after all."""
+        if self._is_silent(call):
+            self._ledger.violated("what was changed is told", f"{call.ask.verb} writes later, and says: {call.told()}")
+
+    def _is_silent(self, call: Called) -> bool:
+        return not call.says_changed and not call.doubled and bool(self._left(call))
 
     def _counts_requests(self, call: Called) -> None:
         """Whoever waits looks a few times right after each hint, then ever more seldom (verbs/call/pacing.py)."""
@@ -118,18 +120,20 @@ class Answering:
         return [f"{kind}/{name}" for kind, name in changed if kind == "deployments" or (kind, name) not in others]
 
     def _may_be_his(self, call: Called) -> bool:
-        """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile. Who has begun a
-        release can be told."""
+        """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile, or has created what he was to
+        create. Who has begun a release can be told."""
         if not any(fault in UNANSWERED for fault in call.hit):
             return False
-        if isinstance(call.result, VerbFailure) and any(said in call.result.message for said in MAY_BE):
+        if isinstance(call.result, (VerbFailure, ApiError)) and any(said in call.told() for said in MAY_BE):
             return True
         meanwhile = (
             change.before
             for change in self._ledger.store.log
             if change.at >= call.begun and change.by in (*self._ledger.calls, *FOREIGN) and change.kind == "deployments"
         )
-        return any(before is not None and (call.ask.verb != "start" or is_hold(before)) for before in meanwhile)
+        return any(
+            call.ask.creates if before is None else call.ask.verb != "start" or is_hold(before) for before in meanwhile
+        )
 
 
 def _said(obj: Json | None) -> Json | None:

@@ -119,6 +119,13 @@ class Called:
     def user(self) -> str:
         return f"{self.actor}/{self.number}"
 
+    @property
+    def says_changed(self) -> bool:
+        """Or that something may have been."""
+        if isinstance(self.result, ApiError):
+            return self.result.may_have_written
+        return isinstance(self.result, (Outcome, VerbFailure)) and self.result.changed
+
     def told(self) -> str:
         """How it ended, as one line."""
         if isinstance(self.result, Outcome):

@@ -105,6 +105,8 @@ class Witness:
     def _writes(self, call: Called, change: Change) -> None:
         self._leasing.is_written_under(change, call)
         call.writes.append(change)
+        if call.result is not None:
+            self._answering.comes_late(call)
         if change.before and change.before["metadata"]["uid"] not in self._shown.get(call.user, ()):
             told = f"{call.ask.verb} wrote to another {change.name}"
             self._ledger.violated("nobody writes to what he has not read", told)

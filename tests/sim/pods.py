@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 
@@ -318,6 +318,14 @@ class ReplicaSetController(Controller):
             counted = quota(self.quota, len(self.pods) + self.apart)
             known = self.store.get("resourcequotas", counted["metadata"]["name"]) or counted
             self.store.put("resourcequotas", {**counted, "metadata": known["metadata"]}, "resourcequota-controller")
+
+    def are_mended(self, version: str) -> None:
+        """Whatever kept the pods of a version from getting Ready, somebody has put it right."""
+        self.natures = {**self.natures, version: Nature()}
+        for pod in self.pods.values():
+            if pod.version == version:
+                pod.nature = replace(pod.nature, never_ready=False, waits="", homeless=False)
+                self._turns_ready(pod)
 
     # Incidents.
 

@@ -723,6 +723,50 @@ FOUND |= {
         ),
         gateway=Lags(0.1),
     ),
+    "a policy that denies the second attempt tells nothing of the first, which is carried out later": History(
+        governed=Governed(Hook.DENIES, 27.0, 38.2),
+        scripts=(ana(START, faults=(Planned(5, Fault.LATE, 2.0),)),),
+    ),
+    "nor does one that denies a step": History(
+        governed=Governed(Hook.DENIES, 13.0, 43.0),
+        scripts=(
+            ana(Ask("start", pods=3), faults=(Planned(8, Fault.KILLED_AFTER),)),
+            Script("ben", 12.0, asks=(Ask("start", pods=3),), faults=(Planned(7, Fault.LATE, 2.0),)),
+        ),
+    ),
+    "nor does one that would make another template of it": History(
+        governed=Governed(Hook.ANNOTATES, 11.07),
+        scripts=(ana(START, Ask("promote", think=1.0), faults=(Planned(13, Fault.LATE, 2.0),)),),
+    ),
+    "an undo whose second attempt a policy denies does not end for want of an answer": History(
+        governed=Governed(Hook.DENIES, 9.05, 38.8),
+        scripts=(ana(START, UNDO, faults=(Planned(12, Fault.BROKEN_BEFORE, 0.3, 502),)),),
+    ),
+    "whoever was to create what somebody else has created at that moment may say that he has": History(
+        missing=True,
+        scripts=tuple(
+            Script(name, 13.0, asks=(Ask("release", creates=True),), faults=faults)
+            for name, faults in (("ben", (Planned(1, Fault.LOST_BEFORE, 0.3),)), ("eve", ()))
+        ),
+    ),
+    "what comes back as a policy makes it by now ends once its pods can get Ready": History(
+        seed=253900590839418,
+        replicas=5,
+        max_unavailable=0,
+        governed=Governed(Hook.ANNOTATES_IN_EARNEST, 67.2308567219401),
+        natures={"v1": Nature(3.0, 3.1, ends_in=20.0), "v2": Nature(never_ready=True)},
+        scripts=(
+            ana(
+                *(Ask(verb, think=3.0) for verb in ("headroom", "start", "resume")),
+                START,
+                names="hash",
+            ),
+        ),
+        foreign=(
+            Foreign(26.25776173310363, "minReadySeconds of a hold", version="v2"),
+            Foreign(17.956943690524977, "delete and create", 4, "v2"),
+        ),
+    ),
     "nobody gets a canary of which the promotion would make another one": History(
         governed=Governed(Hook.ANNOTATES, 30.0),
         gateway=Lags(*BY_NEXT),

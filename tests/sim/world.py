@@ -20,7 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, SCALED_OBJECT
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import new_run
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import TIMEOUT, Outcome, VerbFailure
 
 from . import calls, nginx
 from .autoscalers import AutoscalerController
@@ -31,7 +31,7 @@ from .faults import Faults
 from .foreign import SOMEBODY, Somebody, ends
 from .garbage import GarbageCollector
 from .gateway import EndpointSliceController, Lags, Proxy
-from .governing import Hook
+from .governing import NOTE, Hook
 from .history import Ask, Befalls, Foreign, History, Incident, Script
 from .invariants import Witness
 from .keda import KedaOperator, scaled_object
@@ -45,6 +45,7 @@ from .objects import (
     deployment,
     is_being_deleted,
     node,
+    version_of,
 )
 from .pictures import Pictures
 from .pods import ReplicaSetController
@@ -400,11 +401,24 @@ class World:
                 # By a process of another machine, which may live: the verb says how long to wait for it.
                 self.director.sleep(STALE_SECONDS)
                 waited = True
-            step = _after(step, called.result.code if isinstance(called.result, VerbFailure) else "")
+            code = called.result.code if isinstance(called.result, VerbFailure) else ""
+            step = _after(step, code)
+            if code == TIMEOUT:
+                self._mends_pods_of_a_policy()
             if step.applies:
                 self._write(Foreign(self.timeline.now, "the whole manifest", 0, "v1"))
                 self.director.sleep(REST)
         return False
+
+    def _mends_pods_of_a_policy(self) -> None:
+        """The undo has brought another template back than the one that stood there, because a policy makes that of it by now. Of pods that
+        never get Ready the controller keeps as many as it may lack none of, and then nothing ends before somebody has looked at why."""
+        governed, seen = self.history.governed, self._pictures.situation()
+        if governed is None or not governed.comes_later or seen is None or seen.phase is not Phase.UNDOING:
+            return
+        template = self.store.of("deployments")[NAME]["spec"]["template"]
+        if NOTE in (template["metadata"].get("annotations") or {}):
+            self.replica_sets.are_mended(version_of(template))
 
     def _is_over(self) -> bool:
         seen = self._pictures.situation()

@@ -60,12 +60,16 @@ def without_objects(message: str) -> str:
     return _MISTYPED.sub(r"\2 is of type \1 and has to be of type \3", _OF_A_PATCH.sub("", said))
 
 
+# Of a write before the one that was refused.
+AN_EARLIER_ONE = "A write of this call got no answer before that, and may have been carried out."
+
+
 class ApiError(Exception):
     """A request that did not bring what was asked for.
 
     `status` is the HTTP status (None: there was no answer), `reason` the machine-readable one of the server's Status,
     `message` the server's own words or ours, `action` what was asked ('patch deployments.apps "web" in namespace
-    "shop"').
+    "shop"'). `may_have_written`: only a fresh read can tell whether this write was carried out, or one before it that got no answer.
     """
 
     remedy: ClassVar[str] = ""
@@ -78,6 +82,7 @@ class ApiError(Exception):
         self.message = printable(message)
         self.status = status
         self.reason = reason
+        self.may_have_written = self._is_unknown
         super().__init__(self.action, self.message)
 
     def __str__(self) -> str:
@@ -91,12 +96,12 @@ class ApiError(Exception):
     @property
     def advice(self) -> str:
         """What to do about it; empty where nobody knows."""
-        unknown = "Whether the change was made is not known; read the object again." if self.may_have_written else ""
-        return f"{unknown} {self._advice()}".strip()
+        if self._is_unknown:
+            return f"Whether the change was made is not known; read the object again. {self._advice()}".strip()
+        return f"{self._advice()} {AN_EARLIER_ONE if self.may_have_written else ''}".strip()
 
     @property
-    def may_have_written(self) -> bool:
-        """Only a fresh read can tell."""
+    def _is_unknown(self) -> bool:
         return self.outcome_unknown and self.asked.writes
 
     @property

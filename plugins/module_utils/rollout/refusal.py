@@ -55,18 +55,14 @@ class Refusal(Exception):
     `may_have_written`: a write before it got no answer, and nobody knows whether it was carried out.
     """
 
-    def __init__(self, code: Code, what: str, remedy: str = "", *, may_have_written: bool = False) -> None:
+    def __init__(self, code: Code, what: str, remedy: str = "") -> None:
         super().__init__(" ".join(map(ended, filter(None, (what, remedy)))))
         self.code = code
         self.what = what
         self.remedy = remedy
-        self.may_have_written = may_have_written
+        self.may_have_written = False
 
     @property
     def found(self) -> str:
         """What is wrong, in a sentence, for whoever has dealt with it."""
         return ended(self.what)
-
-    def in_doubt(self) -> Refusal:
-        """The same, after a write that got no answer."""
-        return Refusal(self.code, self.what, self.remedy, may_have_written=True)

@@ -14,7 +14,7 @@ from dataclasses import field
 from shlex import quote
 from typing import Any, Iterator, Mapping
 
-from ...cluster.errors import ApiError
+from ...cluster.errors import AN_EARLIER_ONE, ApiError
 from ...foreign import printable
 from ...rollout.fields import Malformed
 from ...rollout.patches import Plan
@@ -76,6 +76,10 @@ class Account:
         for key, value in plan.before.items():
             self.before.setdefault(key, value)
         self.after.update(plan.after)
+
+    def passes_over(self, error: Exception) -> None:
+        """It does not end the call. A write that nobody knows the outcome of is a change."""
+        self.changed = self.changed or (isinstance(error, (ApiError, Refusal)) and error.may_have_written)
 
     def warn(self, *texts: str) -> None:
         self.warnings.extend(text for text in texts if text not in self.warnings)
@@ -172,7 +176,7 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
                 account.wrote(plan)
         if refusal.may_have_written:
             account.changed = True
-            advice = f"{advice} A write of this call got no answer before that, and may have been carried out.".lstrip()
+            advice = f"{advice} {AN_EARLIER_ONE}".lstrip()
         raise account.failure(refusal.found, refusal.code.value, advice=advice, cause=refusal.what) from refusal
     except Malformed as error:
         what = f'the API server\'s answer about Deployment "{site.target.name}" makes no sense: {error}'

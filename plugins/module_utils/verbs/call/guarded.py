@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Callable, Generic, TypeVar
 
-from ...cluster.errors import ApiError, Conflict, Forbidden, Invalid
+from ...cluster.errors import ApiError, Conflict, Invalid
 from ...rollout.refusal import Refusal
 from ...values import dataclass
 
@@ -55,45 +55,32 @@ def guarded(
     made, or may still be on its way: reading again tells, and the guard refuses whichever comes second. `ruled_out` says that a
     change cannot have been made, because of what is found instead. `permitted` is asked before each change is sent, and raises where
     it must not be. Raises `busy` when others never let it through.
+
+    Whatever is raised after a change that got no answer says so: none of it tells what became of that one, which may have been let
+    through by a right, a policy or a quota of a moment ago.
     """
-    unanswered: tuple[Change | None, State] = (None, state)
-    lost: ApiError | None = None
-    for attempt in range(1, ATTEMPTS + 1):
-        made, before = unanswered
-        if made is not None and ruled_out(made, state):
-            made, before, lost = None, state, None
-        try:
-            change = decide(state)
-            if change is not None:
-                permitted()
-        except Refusal as refusal:
-            raise refusal if made is None else refusal.in_doubt() from refusal
-        except ApiError as error:
-            raise lost or error from error
-        if change is None:
-            return Sent(made, before if made is not None else state, state, state)
-        try:
-            return Sent(change, state, send(state, change), state)
-        except ApiError as error:
-            if error.may_have_written:
-                unanswered, lost = (change, state), error
-            if isinstance(error, Forbidden):
-                raise  # whoever has no right to it now had none a moment ago
-            if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
-                raise lost or error from error
-            state = _read_again(read, error, lost)
-    raise busy if lost is None else busy.in_doubt()
-
-
-def _read_again(read: Callable[[], State], after: ApiError, lost: ApiError | None) -> State:
-    """`lost`: of a change that got no answer, this one or one before it, which may have been made."""
+    made: Change | None = None
+    before = state
     try:
-        return read()
-    except Refusal as refusal:
-        raise refusal if lost is None else refusal.in_doubt() from after
-    except ApiError as error:
-        # That something may have been written weighs more than that it cannot be read.
-        raise lost or error from error
+        for attempt in range(1, ATTEMPTS + 1):
+            if made is not None and ruled_out(made, state):
+                made, before = None, state
+            change = decide(state)
+            if change is None:
+                return Sent(made, before if made is not None else state, state, state)
+            permitted()
+            try:
+                return Sent(change, state, send(state, change), state)
+            except ApiError as error:
+                if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
+                    raise
+                if error.may_have_written:
+                    made, before = change, state
+            state = read()
+        raise busy
+    except (ApiError, Refusal) as error:
+        error.may_have_written = error.may_have_written or made is not None
+        raise
 
 
 def worth_another_look(error: ApiError) -> bool:

@@ -208,20 +208,22 @@ def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Pictur
         yield
     except (Refusal, ApiError) as error:
         held = account.situation is not None and account.situation.phase is not Phase.NONE
-        unknown = isinstance(error, ApiError) and error.may_have_written
         changed = account.changed
-        if not held and not unknown and _let_go(account, pinned.name, picture, there=account.pinned or left):
+        if (
+            not held
+            and not error.may_have_written
+            and _let_go(account, pinned.name, picture, there=account.pinned or left)
+        ):
             account.changed, account.pinned = changed or left, False
         raise
 
 
 def _let_go(account: Account, name: str, picture: Picture, *, there: bool) -> bool:
-    """`there`: a pin of this call, or one that an earlier run has left, so that a failure is worth a word. A write that nobody
-    knows the outcome of is a change."""
+    """`there`: a pin of this call, or one that an earlier run has left, so that a failure is worth a word."""
     try:
         return give_back_orphan(account, account.site.autoscaler(name), picture)
     except (ApiError, Refusal) as error:
-        account.changed = account.changed or error.may_have_written
+        account.passes_over(error)
         if there:
             stands = "may still be" if error.may_have_written else "is still"
             account.warn(f"{error} It {stands} pinned; canary_undo, or the next canary_start, gives it back")

@@ -88,6 +88,7 @@ def _keeps(account: Account) -> bool:
 
 
 def _tell(account: Account, what: str, error: Exception) -> None:
+    account.passes_over(error)
     account.warn(
         f"{FIELD_MANAGER} stays the manager of the fields of {what} that it wrote, so that an apply may need force: {error}"
     )

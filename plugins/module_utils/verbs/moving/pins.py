@@ -256,6 +256,7 @@ def give_back_orphans(account: Account, picture: Picture, *, check: bool) -> Non
         try:
             give_back_orphan(account, autoscaler, picture)
         except Forbidden as error:
+            account.passes_over(error)
             account.warn(
                 f'HorizontalPodAutoscaler "{autoscaler.name}" is pinned, perhaps by a run that died, and was not given back: {error} '
                 "canary_undo of somebody who may do that gives it back"

@@ -17,6 +17,7 @@ from ...rollout.identity import Meant
 from ...rollout.patches import Plan
 from ...rollout.phase import HOLDING, Situation, diagnose, ready_pods
 from ...rollout.progress import Done, Progress, Stuck, tells_of_canary, towards_hold
+from ...rollout.refusal import Refusal
 from ...rollout.start import Start
 from ...rollout.steady import FirstLook, lost
 from ...rollout.views import Picture
@@ -61,26 +62,28 @@ def await_hold(
         pods = {uid: pod for uid, pod in first.pods.items() if uid in shown or not of_those_shown}
         return lost(current, replace(first, pods=pods))
 
-    waited = wait(
-        account.site,
-        picture,
-        judge=judge,
-        hint=lambda current: _worth_a_look(current, begun),
-        patience=Patience(patience.timeout, nodes=patience.for_nodes),
-        report=report,
-        kinds=(PODS,),
-        advance=lambda current: _stepped(account, current, begun, unanswered, report),
-    )
+    try:
+        waited = wait(
+            account.site,
+            picture,
+            judge=judge,
+            hint=lambda current: _worth_a_look(current, begun),
+            patience=Patience(patience.timeout, nodes=patience.for_nodes),
+            report=report,
+            kinds=(PODS,),
+            advance=lambda current: _stepped(account, current, begun, unanswered, report),
+        )
+    except (ApiError, Refusal) as error:
+        error.may_have_written = error.may_have_written or bool(unanswered)
+        raise
     situation = account.looked(waited.situation)
     if isinstance(waited.progress, Done) and (stuck := falls(situation, of_those_shown=False)):
         waited = replace(waited, progress=stuck)
-    done, unknown = isinstance(waited.progress, Done), False
     for plan in unanswered:
-        # What was carried out although its answer was lost is not written again; and it may be, where no look comes after this one.
-        carried_out = plan.is_overtaken_by(situation.deployment)
-        unknown = unknown or (waited.timed_out and not carried_out)
-        account.wrote(plan if waited.timed_out or carried_out else None)
-    if not done:
+        # It was carried out although its answer was lost, or was written again since, or may be where no look comes after this one.
+        account.wrote(plan)
+    unknown = any(not plan.is_overtaken_by(situation.deployment) for plan in unanswered)
+    if not isinstance(waited.progress, Done):
         if situation.phase in HOLDING:
             mine.check(situation)
         spare_users(account, situation, report)

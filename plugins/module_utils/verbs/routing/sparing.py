@@ -136,6 +136,7 @@ def _going_on(routes: Routes) -> Iterator[None]:
     except _IN_THE_WAY as error:
         if routes.is_over:
             raise
+        routes.account.passes_over(error)
         routes.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
 
 
@@ -202,6 +203,7 @@ def spare(routes: Routes, situation: Situation, without: str) -> None:
                     f'{routes.router.kind} "{ref.name}" sent users to a canary {without}, and sends them to {to} now'
                 )
         except (*_IN_THE_WAY, ApiError) as error:
+            account.passes_over(error)
             account.warn(f'{routes.router.kind} "{ref.name}" may still send users to a canary {without}: {error}')
 
 
