@@ -179,7 +179,8 @@ START = {
     ),
     "another template": Case(
         held, of("start", "v3"), "another_template",
-        r"already holds a canary of another pod template, started \d{4}-\S+Z by tests\. "
+        r"already holds a canary of another pod template, started \d{4}-\S+Z by tests, "
+        r"which differs in spec\.containers\[app\]\.image\. "
         r"Wait until whoever started it has ended it\. If that is for you to do, promote it with canary_promote or take it back ",
     ),
     "frozen": Case(

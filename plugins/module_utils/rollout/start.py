@@ -21,9 +21,11 @@ from .phase import HOLDING, Phase, Situation
 from .record import Companion, Intent, Originals, Record, StableIdentity, Traffic
 from .refusal import Code, Refusal
 from .size import Hold, ImpossibleSize, Room, check_size, first, following, percent_for, pods_for_weight, target
-from .template import RESTARTED_AT, digest, same_version
+from .template import RESTARTED_AT, changed_paths, digest, same_version
 from .views import Deployment, Picture, ReplicaSet
 from .words import WORDS, because
+
+_DIFFERENCES_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -246,13 +248,7 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     if record is None or hold is None:
         raise AssertionError("every holding phase has a record and a hold")
     if digest(wanted.template) not in (record.asked, record.canary):
-        raise Refusal(
-            Code.ANOTHER_TEMPLATE,
-            f"{_name(situation)} already holds a canary of another pod template, started {record.started_at} "
-            f"by {record.started_by}",
-            "Wait until whoever started it has ended it. If that is for you to do, promote it with canary_promote or take it back "
-            "with canary_undo",
-        )
+        raise _another(situation, record, wanted)
     if deployment.replicas == 0:
         raise Refusal(
             Code.SCALED_TO_ZERO,
@@ -289,6 +285,18 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable, deployment.replicas)
     # Only the wish is written here, where it is no percentage; the pods move by steps, each when the one before is Ready.
     return Start(patches.grow(deployment, first(goal, wanted.room, hold), grown), goal, wanted.room, grown)
+
+
+def _another(situation: Situation, record: Record, wanted: Wanted) -> Refusal:
+    differing = changed_paths(situation.deployment.template, wanted.template)
+    told = ", ".join(differing[:_DIFFERENCES_TOLD]) + (" and more" if len(differing) > _DIFFERENCES_TOLD else "")
+    return Refusal(
+        Code.ANOTHER_TEMPLATE,
+        f"{_name(situation)} already holds a canary of another pod template, started {record.started_at} "
+        f"by {record.started_by}, which differs in {told}",
+        "Wait until whoever started it has ended it. If that is for you to do, promote it with canary_promote or take it back "
+        "with canary_undo: what asks for another value each time, as a time does, cannot go on with a canary of its own",
+    )
 
 
 def _same_object(one: Companion, other: Companion) -> bool:
