@@ -15,11 +15,11 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim import refusals
-from tests.sim.gateway import HOST
-from tests.sim.history import Ask
+from tests.sim.gateway import HOST, Lags, Proxy
+from tests.sim.history import Ask, History, Script
 from tests.sim.objects import NAME, Json
 from tests.sim.store import Change
-from tests.sim.test_traffic import told, world
+from tests.sim.test_traffic import DRAINING, played, told, world
 from tests.sim.world import World
 
 # Where what splits users is an object of these.
@@ -277,3 +277,37 @@ def test_users_leave_a_canary_also_by_a_route_of_which_nobody_can_read_what_is_k
     left = one.store.get(ROUTES[kind], NAME)
     assert left is not None and left["metadata"]["annotations"][KEPT] == "{"
     assert not [violation for violation in found.violations if violation.rule == "no request fails"]
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+@pytest.mark.parametrize("kind", ["gateway_api", "gateway_api_grpc", "ingress_nginx"])
+def test_an_undo_takes_no_pods_before_what_a_promotion_that_died_has_given_back_is_in_force(
+    kind: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies right after any write of a route at its end, of which a proxy hears as late as that may be."""
+    monkeypatch.setattr(Proxy, "_later", lambda proxy, _change, most, happens: proxy.timeline.after(most, happens))
+    start = Ask("start", share="25", kind=kind, pods=4, surge=4, header="x-canary")
+    scripts = (Script("ana", 8.0, asks=(start,)), Script("bob", 80.0, asks=(Ask("promote", by=by),)))
+    lags = Lags(9.0 if kind == "ingress_nginx" else 4.0, 0.3)
+
+    def play(*others: Script, dies_after: int = 0) -> list[float]:
+        """The moments of these writes."""
+        one = World(History(natures=DRAINING, scripts=(*scripts, *others), gateway=lags), traced=True)
+        moments = list[float]()
+
+        def hear(change: Change) -> None:
+            out = is_rolled_out(one.store.of("deployments")[NAME])
+            if change.by.startswith("bob") and change.kind == ROUTES[kind] and out:
+                moments.append(change.at)
+                one._processes["here.bob"].killed = len(moments) == dies_after
+
+        one.store.listen(hear)
+        played(one)
+        return moments
+
+    for number, at in enumerate(play(), 1):
+        play(Script("eve", at + 1.5, asks=(Ask("undo"),)), dies_after=number)
+
+
+def is_rolled_out(deployment: Json) -> bool:
+    return bool(deployment["status"].get("updatedReplicas", 0) == deployment["status"].get("replicas"))

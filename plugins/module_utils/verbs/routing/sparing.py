@@ -16,7 +16,7 @@ from ...rollout.phase import Situation, holds, ready_pods
 from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Refusal
 from ...rollout.template import digest
-from ...traffic.exposure import Stage, Wanted
+from ...traffic.exposure import NOBODY, Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
 from .finding import of_record
@@ -52,12 +52,12 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
                 there.append(now)
     gets = situation.canary is not None and not situation.canary.empty and any(one.stage is Stage.OWN for one in there)
     every = serves and (taken_over or gets) and _went(routes, partial(ensure, routes, routes.stable_hash))
-    found = [one for one in there if every or one.stage is not Stage.OWN or not one.wanted.exposure.nobody]
+    found = [one for one in there if every or one.stage is not Stage.OWN or _is_written(one, serves)]
     if serves:
         _went(routes, partial(keep_stable, routes, found))
     serves = serves and _stable_is_known(routes, found)
     service = routes.stable if serves else routes.traffic.service
-    wanted = Wanted(Stage.ISOLATED if serves else Stage.OWN)
+    wanted = Wanted(Stage.ISOLATED) if serves else Wanted(Stage.OWN, drained=NOBODY)
     to = partial(_sent_to, wanted, every)
     unknown, written = list[Now](), list[Written]()
     for ref in unread if canary else ():
@@ -107,6 +107,12 @@ def _went(routes: Routes, *steps: Callable[[], object]) -> bool:
             step()
         return True
     return False
+
+
+def _is_written(now: Now, serves: bool) -> bool:
+    """Of a route that sends to its owner's Service: somebody gets the canary by it all the same, or got it until a write of which nobody knows
+    whether that is in force. Where the stable version `serves` every route is written then, as long as the canary has pods."""
+    return not now.wanted.exposure.nobody or (not serves and now.route.annotation is not None)
 
 
 def _sent_to(wanted: Wanted, every: bool, now: Now) -> Wanted | None:
