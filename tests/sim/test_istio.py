@@ -12,7 +12,6 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
-from tests.sim import calls
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End
@@ -87,11 +86,9 @@ def test_of_sidecars_nothing_is_proven_and_the_gateway_is_asked_all_the_same() -
 
 @pytest.mark.parametrize(("gateways", "refused"), [(["edge"], False), (["edge", "mesh"], True), ([], True)])
 def test_a_proof_that_is_required_is_refused_for_sidecars_before_anything_is_written(
-    gateways: list[str], refused: bool, monkeypatch: pytest.MonkeyPatch
+    gateways: list[str], refused: bool
 ) -> None:
-    entry = calls._entry
-    monkeypatch.setattr(calls, "_entry", lambda ask: {**entry(ask), "proof": "require"})
-    one = world(START)
+    one = world(replace(START, proof="require"))
     item = one.store.get("virtualservices", NAME)
     assert item is not None
     one.store.put("virtualservices", {**item, "spec": {**item["spec"], "gateways": gateways}}, "somebody")
