@@ -27,7 +27,7 @@ from .users import Served, Users, cookies, copies, has
 
 GATEWAY, HOST, ADDRESS = "gw", "shop.example", "10.0.0.1"
 CLASS, CAN = "lab", ("HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror")
-PROXY = "gateway"
+PROXY, CONTROLLER = "gateway", "lab.example/gateway"
 # Ends the name of a slice of pods that lack a port of the Service; a proxy that is asked for that port finds none of them there.
 LACKING = "-lacking"
 BY_CONTROLLER = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
@@ -241,12 +241,18 @@ class Proxy:
 
     def _report(self, kind: str, route: Json) -> None:
         live = self.store.get(kind, route["metadata"]["name"])
+        if live is None:
+            return
         said = [
             {"type": name, "status": "True", "observedGeneration": route["metadata"]["generation"]}
             for name in ("Accepted", "ResolvedRefs")
         ]
-        if live is not None and live.get("status") != {"parents": [{"conditions": said}]}:
-            self.store.put(kind, {**live, "status": {"parents": [{"conditions": said}]}}, PROXY)
+        parents = route["spec"].get("parentRefs") or ()
+        ours = [{"parentRef": ref, "controllerName": CONTROLLER, "conditions": said} for ref in parents]
+        there = (live.get("status") or {}).get("parents") or []
+        reports = [*(one for one in there if one["controllerName"] != CONTROLLER), *ours]
+        if reports != there:
+            self.store.put(kind, {**live, "status": {"parents": reports}}, PROXY)
 
     def _takes_endpoints(self, change: Change) -> None:
         if change.after is None and self.store.get(change.kind, change.name) is not None:

@@ -51,6 +51,22 @@ def test_a_gateway_that_takes_no_route_is_refused_before_any_user_notices() -> N
     assert largest(one, 0.0, 1e9) == 0
 
 
+@pytest.mark.parametrize("since", [5.0, 60.0], ids=["before the start", "while a canary is held"])
+def test_what_a_controller_that_was_uninstalled_has_left_in_the_status_keeps_nobody_from_anything(since: float) -> None:
+    one = world(START, Ask("undo", think=90.0))
+
+    def is_gone() -> None:
+        route = one.store.get("grpcroutes", NAME) or {}
+        (report,) = route["status"]["parents"]
+        left = {**report, "controllerName": "gone.example/gateway"}
+        one.store.put("grpcroutes", {**route, "status": {"parents": [left, report]}}, "gone")
+
+    one.timeline.at(since, is_gone)
+    found = played(one)
+    assert [call.told().partition(":")[0] for call in found.calls[:2]] == ["changed", "changed"], told(found)
+    assert_as_before(one)
+
+
 @pytest.mark.parametrize("number", sampled(range(0, 40, 4)))
 def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
     end = End.PROMOTE if number % 8 else End.UNDO

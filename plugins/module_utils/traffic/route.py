@@ -96,11 +96,15 @@ class Route:
 def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:
     """A group of its own is told with the kind."""
     for ref in spec.each("parentRefs"):
-        kind, group = ref.text("kind") or "Gateway", ref.text("group")
-        named = f"{kind}.{group}" if group not in ("", "gateway.networking.k8s.io") else kind
+        named = _kind(ref)
         where = ref.text("namespace") or namespace
         name = ref.name("name") if named == "Gateway" else ref.text("name")
         yield Parent(name, where, ref.text("sectionName"), ref.count("port"), named)
+
+
+def _kind(ref: Fields) -> str:
+    kind, group = ref.text("kind") or "Gateway", ref.text("group")
+    return f"{kind}.{group}" if group not in ("", "gateway.networking.k8s.io") else kind
 
 
 def managers(meta: Fields, field: str) -> Iterator[str]:
@@ -174,24 +178,49 @@ def holds(stored: Any, written: Any) -> bool:
     return bool(stored == written)
 
 
+def _reports(route: Route) -> list[Fields]:
+    """What its status says that counts: of a parent that it has, and where another controller has seen this generation of the same one, by that.
+    No controller may take away what another one has written (RouteStatus in sigs.k8s.io/gateway-api/apis/v1/shared_types.go), so that what one
+    that was uninstalled said stays there, and so may that of a Gateway that the route has left."""
+    has = {(one.kind, one.namespace, one.name) for one in (*route.parents, *route.others)}
+    found: list[tuple[Fields, tuple[Any, ...]]] = []
+    for report in Fields(route.status, "status").each("parents"):
+        ref = report.within("parentRef")
+        parent = (_kind(ref), ref.text("namespace") or route.namespace, ref.text("name"))
+        if parent in has:
+            found.append((report, (*parent, ref.text("sectionName"), ref.count("port"))))
+    heard = {parent for report, parent in found if _of_this(route, report)}
+    return [report for report, parent in found if parent not in heard or _of_this(route, report)]
+
+
+def _of_this(route: Route, report: Fields) -> list[Fields]:
+    """The conditions that are of this generation."""
+    every = report.each("conditions")
+    return [one for one in every if (one.integer("observedGeneration") or 0) >= route.generation]
+
+
 def stated(route: Route) -> str:
     """Why its own status says that this generation is not in force; empty where it says nothing against it, which is no proof."""
-    for parent in Fields(route.status, "status").each("parents"):
-        for condition in parent.each("conditions"):
-            counts = (condition.integer("observedGeneration") or 0) >= route.generation
-            if (
-                counts
-                and condition.text("type") in ("Accepted", "ResolvedRefs")
-                and condition.text("status") == "False"
-            ):
+    for report in _reports(route):
+        for condition in _of_this(route, report):
+            if condition.text("type") in ("Accepted", "ResolvedRefs") and condition.text("status") == "False":
                 return f"{condition.text('type')} is False: {condition.text('reason')}: {condition.text('message')}"
     return ""
 
 
 def observed(route: Route) -> bool:
     """Every controller that reports has seen this generation and accepts it."""
-    parents = Fields(route.status, "status").each("parents")
-    return bool(parents) and all(_accepted(parent, route.generation) for parent in parents)
+    return bool(_reports(route)) and not _late(route)
+
+
+def unaccepted(route: Route) -> str:
+    """Whose report `observed` lacks, in words."""
+    names = sorted({report.text("controllerName") for report in _late(route)})
+    return f"not accepted by {' and '.join(names)}" if names else "no controller has accepted it"
+
+
+def _late(route: Route) -> list[Fields]:
+    return [report for report in _reports(route) if not _accepts(_of_this(route, report))]
 
 
 # By the domain of a controller's name: load balancers of clouds, of which a status is ahead by far. Users of GKE and of AWS tell of 8 to
@@ -205,17 +234,12 @@ _SLOW: Mapping[str, float] = {
 
 def settles(route: Route, usual: float) -> float:
     """Seconds after which a write that nothing proves counts as in force: as `usual`, or as the slowest of the controllers that report."""
-    reports = Fields(route.status, "status").each("parents")
-    return max([usual, *(_SLOW.get(one.text("controllerName").partition("/")[0], usual) for one in reports)])
+    slow = (_SLOW.get(one.text("controllerName").partition("/")[0], usual) for one in _reports(route))
+    return max([usual, *slow])
 
 
-def _accepted(parent: Fields, generation: int) -> bool:
-    said = {
-        one.text("type")
-        for one in parent.each("conditions")
-        if one.text("status") == "True" and (one.integer("observedGeneration") or 0) >= generation
-    }
-    return {"Accepted", "ResolvedRefs"} <= said
+def _accepts(conditions: Sequence[Fields]) -> bool:
+    return {"Accepted", "ResolvedRefs"} <= {one.text("type") for one in conditions if one.text("status") == "True"}
 
 
 def paired(

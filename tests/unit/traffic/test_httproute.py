@@ -27,7 +27,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route, kept_of, settles, stated
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import (
+    Route,
+    kept_of,
+    observed,
+    settles,
+    stated,
+    unaccepted,
+)
 from tests.sim.patching import json_patch
 from tests.unit.traffic.release import BY, VERSIONS
 
@@ -387,10 +394,38 @@ def test_its_own_status_tells_what_speaks_against_it() -> None:
         "reason": "BackendNotFound",
         "message": "no web",
     }
-    item["status"] = {"parents": [{"conditions": [refused]}]}
+    item["status"] = {"parents": [{"parentRef": {"name": "gw"}, "conditions": [refused]}]}
     assert stated(Route.parse(item)) == "ResolvedRefs is False: BackendNotFound: no web"
     refused["observedGeneration"] = 0
     assert not stated(Route.parse(item))
+
+
+def reported(generation: int, controller: str, said: str = "True", **parent: str) -> Json:
+    every = [{"type": name, "status": said, "observedGeneration": generation} for name in ("Accepted", "ResolvedRefs")]
+    return {"parentRef": {"name": "gw", **parent}, "controllerName": controller, "conditions": every}
+
+
+@pytest.mark.parametrize(
+    ("reports", "lacks"),
+    [
+        ([], "no controller has accepted it"),
+        ([reported(1, "a")], ""),
+        ([reported(1, "a", group="gateway.networking.k8s.io", kind="Gateway", namespace="shop")], ""),
+        ([reported(0, "a")], "not accepted by a"),
+        ([reported(0, "gone"), reported(1, "a")], ""),
+        ([reported(1, "a", "False"), reported(0, "gone")], "not accepted by a"),
+        ([reported(0, "gone"), reported(0, "a")], "not accepted by a and gone"),
+        ([reported(1, "a"), reported(0, "a", name="left")], ""),
+        ([reported(1, "a", name="left")], "no controller has accepted it"),
+        ([reported(1, "a", namespace="other")], "no controller has accepted it"),
+        ([reported(1, "a", sectionName="one"), reported(0, "a", sectionName="two")], "not accepted by a"),
+    ],
+)
+def test_what_a_controller_has_left_in_a_status_that_is_gone_or_of_a_gateway_that_was_left_does_not_count(
+    reports: list[Json], lacks: str
+) -> None:
+    item = Route.parse({**route(), "status": {"parents": reports}})
+    assert (observed(item), "" if observed(item) else unaccepted(item)) == (not lacks, lacks)
 
 
 def test_with_the_owners_backends_testers_may_keep_the_canary() -> None:
@@ -414,5 +449,5 @@ def test_with_the_owners_backends_testers_may_keep_the_canary() -> None:
     ],
 )
 def test_a_status_of_a_load_balancer_of_a_cloud_is_far_ahead(controllers: tuple[str, ...], seconds: float) -> None:
-    status = {"parents": [{"controllerName": name} for name in controllers]}
+    status = {"parents": [{"parentRef": {"name": "gw"}, "controllerName": name} for name in controllers]}
     assert settles(replace(Route.parse(route()), status=status), 5.0) == seconds

@@ -23,7 +23,7 @@ from ...traffic.exposure import Kept
 from ...traffic.kinds import Proof
 from ...traffic.listeners import ways
 from ...traffic.probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
-from ...traffic.route import Parent, Route, observed, settles, stated
+from ...traffic.route import Parent, Route, observed, settles, stated, unaccepted
 from ...values import dataclass
 from ..call.ending import Account
 from .lagging import OF_A_PROXY, OF_THE_SERVER, until
@@ -241,7 +241,7 @@ class Prover:
                 why = stated(route)
                 raise (NotProgrammed if why else NotAccepted)(
                     f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: '
-                    + printable(why or "no controller has accepted it")
+                    + printable(why or unaccepted(route))
                 )
         usual = self._network.router.settles
         if written:
