@@ -18,7 +18,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import GATEWAY, RULES, Lags
 from tests.sim.history import Ask, Befalls, End, History, Incident, Script
-from tests.sim.objects import NAME, Json
+from tests.sim.objects import NAME, NAMESPACE, Json
+from tests.sim.store import Change
 from tests.sim.test_traffic import DRAINING, SWIFT, assert_as_before, largest, played, put_back, rewrite, told, world
 from tests.sim.world import Played, World
 from tests.toolchain.sampled import sampled
@@ -299,6 +300,38 @@ def test_a_route_without_room_for_all_that_comes_later_is_refused_before_anythin
         line = told(found)[0]
         assert line.startswith("changed" if fits else "failed (no_route)"), (number, line)
         assert fits or ("rules" in line and not found.calls[0].writes)
+
+
+def beta_users(one: World) -> None:
+    """A Service beside the canary's, whose users ask for it by a parameter, in a route of its own."""
+    route = one.store.get("httproutes", NAME) or {}
+    asked = {"path": {"type": "PathPrefix", "value": "/"}, "queryParams": [{"name": "beta", "value": "1"}]}
+    rule = {"matches": [asked], "backendRefs": [{"name": "beta", "port": 80}]}
+    meta = {"namespace": NAMESPACE, "name": "beta"}
+    one.server.create(
+        "httproutes", {"metadata": meta, "spec": {**route["spec"], "rules": [rule]}}, "owner", "kubectl-create"
+    )
+
+
+def made_again(one: World) -> None:
+    """The route, as its owner's chart has it."""
+    route = one.store.get("httproutes", NAME) or {}
+    spec = {**route["spec"], "rules": RULES}
+    one.store.remove("httproutes", NAME, "owner")
+    one.server.create("httproutes", {"metadata": {"namespace": NAMESPACE, "name": NAME}, "spec": spec}, "owner", "helm")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_header_that_takes_requests_of_another_service_is_refused_also_of_a_route_that_was_made_again(
+    again: bool,
+) -> None:
+    one = world(SHARE, replace(TESTED, think=20.0))
+    one.timeline.at(20.0, lambda: beta_users(one))
+    if again:
+        one.timeline.at(25.0, lambda: made_again(one))
+    # No pod serves those.
+    line = told(one.play())[1]
+    assert line.startswith("failed (no_route)") and 'rule 0 of HTTPRoute "beta"' in line, line
 
 
 def test_check_mode_tells_no_change_where_nothing_would_be_written() -> None:

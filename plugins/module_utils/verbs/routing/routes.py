@@ -220,8 +220,9 @@ class Routes:
         if not self.router.looks_beside(asked):
             return
         every = self.network.routes()
-        ours = {ref.uid for ref in self.traffic.routes}
-        own, others = [one for one in every if one.uid in ours], [one for one in every if one.uid not in ours]
+        # By name, as everywhere: one that its owner has deleted and made again is the release's as before.
+        ours = {ref.name for ref in self.traffic.routes}
+        own, others = [one for one in every if one.name in ours], [one for one in every if one.name not in ours]
         for route in own:
             try:
                 self.router.check_beside(route, own, others, self.traffic.service, asked)
