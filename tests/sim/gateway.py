@@ -207,10 +207,13 @@ class Proxy:
 
     def _later(self, change: Change, most: float, happens: Callable[[], None]) -> None:
         """Each object in its own order; one object may overtake another. Ingresses come by one watch, all in their order."""
-        key = change.kind if change.kind == "ingresses" else f"{change.kind}/{change.name}"
-        moment = max(self.timeline.now + most * self.chance.random(), self._heard.get(key, 0.0))
-        self._heard[key] = moment
+        moment = max(self.timeline.now + most * self.chance.random(), self._heard.get(_order(change), 0.0))
+        self.hears_of(change, moment)
         self.timeline.at(moment, happens)
+
+    def hears_of(self, change: Change, moment: float) -> None:
+        """Then, and of no later change of this object before that."""
+        self._heard[_order(change)] = moment
 
     def _takes_route(self, change: Change) -> None:
         if change.after is not None:
@@ -318,6 +321,10 @@ class Proxy:
             if alive
             else Knocked(503)
         )
+
+
+def _order(change: Change) -> str:
+    return change.kind if change.kind == "ingresses" else f"{change.kind}/{change.name}"
 
 
 def _as_it_is(route: Json) -> Json:

@@ -79,19 +79,48 @@ def test_a_promotion_by_pods_that_stops_before_a_pod_moves_is_gone_on_with_any_o
     assert_as_before(one)
 
 
-def test_what_the_canary_got_is_kept_where_a_promotion_by_pods_stopped() -> None:
+def test_what_the_canary_got_is_kept_and_what_users_get_is_told_where_a_promotion_by_pods_stopped() -> None:
     for at in range(34, 80):
         one = broken_off(
             ALL, Ask("promote", by="pods", think=1.0), at=at, then=replace(AGAIN, pods=4, surge=4), seed=41
         )
+        looks = Script("ben", 57.0, asks=(Ask("info"), Ask("bake", seconds=1.0)))
+        one = World(replace(one.history, scripts=(*one.history.scripts, looks)), traced=True)
         stopped: list[Json] = []
         one.timeline.at(59.0, partial(_note, one, stopped))
         found = played(one)
         if stopped[0].get("stage") == "own" and stopped[0].get("drained") and not _promotes(found):
             (later,) = [call for call in found.calls if call.actor == "eve"]
             assert later.told().endswith("which get 50 % of the requests (proven)"), later.told()
+            info, bake = [call for call in found.calls if call.actor == "ben"]
+            assert isinstance(info.result, Outcome) and "was broken off" in "".join(info.result.warnings), info.result
+            assert bake.told().startswith("failed (contested): ") and "was broken off" in bake.told(), bake.told()
             return
     raise AssertionError("no death left the owner's backends")
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_promotion_by_pods_that_a_gateway_is_too_late_for_leaves_the_canary_no_more_than_its_share(
+    forgets: bool,
+) -> None:
+    """The gateway comes to the owner's backends after it has failed, by which half of the users would get the canary."""
+    asks = (replace(ALL, share="5"), Ask("promote", by="pods", think=36.0), Ask("bake", seconds=60.0, think=90.0))
+    one = world(*asks, lags=replace(FORGETFUL, forgets=forgets))
+    assert one.proxy is not None
+    proxy = one.proxy
+
+    def comes_late(change: Change) -> None:
+        """To all but the first of what is written then."""
+        if change.kind == "httproutes" and one.timeline.now > 40.0:
+            proxy.hears_of(change, 100.0)
+
+    one.store.listen(comes_late)
+    found = played(one)
+    _start, promoted, baked, *_undo = found.calls
+    assert promoted.told().startswith("failed (not_programmed, changed)") and baked.told().startswith("ok: ")
+    assert largest(one, promoted.begun, baked.begun) == Fraction(1, 2)
+    assert {share for at, share in proxy.seen if baked.begun < at < (baked.ended or 0.0)} <= {Fraction(1, 20)}
+    assert [share for at, share in proxy.seen if at < baked.begun][-1] == Fraction(1, 20)
 
 
 def _promotes(found: Played) -> bool:

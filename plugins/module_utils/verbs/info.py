@@ -80,6 +80,7 @@ def _tell_its_routes(account: Account, situation: Situation, record: Record) -> 
         found = routes.look(situation.canary.hash if situation.canary else "")
         if situation.phase in HOLDING:
             tell_changed(routes, record, found)
+            routes.tell_put_back(found)
         routes.tell(found, "unknown")
         if not has_stable(situation):
             tell_unserved(routes, found)

@@ -24,7 +24,7 @@ from ..call.outcome import Report
 from ..call.waiting import AWAY, SHORT_LIFE
 from .finding import of_record
 from .reaching import astray
-from .routes import OURS, Now, Routes
+from .routes import GOES_ON, OURS, Now, Routes
 from .sparing import spare
 
 # Between two looks at what no stream tells of, as the Services, and at what it has failed to tell; in seconds.
@@ -146,6 +146,8 @@ class Exposed:
             gone = f'{routes.router.kind} "{ref.name}" of this release no longer exists'
             remedy = "Apply its manifest again, or take the canary back with canary_undo"
             raise Refusal(Code.CONTESTED, gone, remedy) from error
+        if routes.is_broken_off(now):
+            raise Refusal(Code.CONTESTED, routes.broken_off(now), GOES_ON)
         if now.stage not in OURS:
             raise Refusal(Code.CONTESTED, routes.contested(now.route).what, _AGAIN)
         if now.wanted.drained is not None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -31,13 +32,37 @@ _UNTIL_IT_IS = (
 
 
 def hand_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> None:
-    """The owner's backends are in force. Raises Refusal; what it has written then is no harm, and stays."""
+    """The owner's backends are in force. Raises Refusal, and users get what they got before then; a rule without any stays."""
     routes.prepare(found)
     keep_stable(routes, found)
     try:
         give_back(routes, found, canary_hash, _but_for_testers, insists=True)
     except NotProgrammed as error:
-        raise unproven(error, "Nothing else was changed", "Look at the gateway, then run this again") from error
+        _as_before(routes, found, canary_hash)
+        raise unproven(error, "Users get what they got before", "Look at the gateway, then run this again") from error
+
+
+def _as_before(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
+    """A gateway that comes to the owner's backends when nobody looks any more would give the canary the share of its pods, whatever its own is.
+    Where it has come to them the Services of both versions are reached first, or have had as long as a write may take."""
+    was = {one.route.name: one.wanted for one in before if one.stage in OURS}
+
+    def again(now: Now) -> Wanted | None:
+        # What another run has made of it meanwhile stays, and one that keeps nothing is of a release that is over.
+        ours = now.stage is Stage.OWN and now.route.annotation is not None
+        return was.get(now.route.name) if ours else None
+
+    def reach(now: Now) -> Wanted | None:
+        versions = tuple(filter(None, (routes.stable, now.canary)))
+        return None if again(now) is None else replace(now.wanted, warm=versions)
+
+    found = routes.look(canary_hash)
+    if routes.tries:
+        written = routes.put(found, reach, canary_hash, insists=False)
+        with suppress(NotProgrammed):
+            routes.await_(written)
+        found = routes.since(found, written, canary_hash)
+    routes.put(found, again, canary_hash, insists=False)
 
 
 def _but_for_testers(now: Now) -> Wanted:

@@ -50,6 +50,7 @@ THEIRS = (Stage.CONTESTED, Stage.LOST)
 
 # Of a release whose record says what the canary got, which one of an earlier version does not.
 GIVES_AGAIN = "canary_start gives the canary again what it got"
+GOES_ON = f"{GIVES_AGAIN}, canary_promote goes on, and canary_undo takes it back"
 
 
 @dataclass(frozen=True)
@@ -368,7 +369,9 @@ class Routes:
         if record is None or record.isolating or record.intent is not Intent.HOLD:
             return
         for one in found:
-            if one.stage is Stage.OWN and one.route.annotation is None:
+            if self.is_broken_off(one):
+                self.account.warn(f"{self.broken_off(one)}. {GOES_ON}")
+            elif one.stage is Stage.OWN and one.route.annotation is None:
                 self.account.warn(
                     f'{one.route.kind} "{one.route.name}" stands as if there were no release: somebody put it back, or a promotion was broken off. '
                     + (
@@ -377,6 +380,16 @@ class Routes:
                         else "Nobody has kept what the canary got by it: traffic.weight of canary_start says it anew"
                     )
                 )
+
+    def is_broken_off(self, now: Now) -> bool:
+        """Of a held release a route with its owner's backends that tells what the canary got: nobody goes on with it, as far as a look tells."""
+        return now.stage is Stage.OWN and now.route.annotation is not None and not now.wanted.warm
+
+    def broken_off(self, now: Now) -> str:
+        return (
+            f'{now.route.kind} "{now.route.name}" sends users to all pods of Service "{self.traffic.service}", whichever version they have: a promotion was '
+            "broken off, or the canary had no Ready pod"
+        )
 
     def contested(self, route: Route) -> Refusal:
         """Who wrote last is told of the route alone: of a companion that was deleted nobody knows it."""
