@@ -149,6 +149,24 @@ def test_a_bake_that_finds_it_so_fails_at_once() -> None:
     assert (baked.ended or 0.0) - baked.begun < 1.0
 
 
+@pytest.mark.parametrize("watch", [BAKE, replace(BAKE, verb="verify")], ids=lambda ask: ask.verb)
+def test_users_leave_a_canary_that_hangs_while_somebody_watches_it(watch: Ask) -> None:
+    one = world(replace(START, pods=2, surge=2, share="25"), watch)
+
+    def hangs() -> None:
+        for pod in one.replica_sets.pods.values():
+            if pod.version == "v2":
+                one.replica_sets.is_unready(pod, 3600.0)
+
+    one.timeline.at(60.0, hangs)
+    watched = one.play().calls[1]
+    assert isinstance(watched.result, VerbFailure) and watched.result.code in ("stuck", "judged_inconclusive")
+    assert 'web" sent users to a canary without Ready pods, and sends them to stable now' in str(
+        watched.result.warnings
+    )
+    assert (watched.ended or 0.0) < 75.0
+
+
 def test_nothing_is_promoted_whose_route_somebody_put_back_while_it_was_held() -> None:
     one = world(Ask("release", shares=("5",), by="weights", keep=120.0), end=End.UNDO)
     one.timeline.at(REWRITTEN, lambda: put_back(one))

@@ -14,7 +14,7 @@ from ..cluster.api import Api
 from ..judgement.tolerance import JudgementError
 from ..judgement.verdicts import RunVerdict, Verdict
 from ..probes.source import Misasked, Sides
-from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.phase import Phase, Situation, diagnose, ready_pods
 from ..rollout.refusal import Code, Refusal
 from ..rollout.steady import several_builds
 from .call.ending import Account, accounted
@@ -53,13 +53,17 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
     check_judges(situation, sides.canary.hash, request)
     meant = request.call.meant.bound(situation)
     exposed = Exposed(account, situation, report)
+    unanswered = 0
 
     def ends(now: Situation) -> Ended | None:
+        nonlocal unanswered
         other = "" if now.phase is Phase.NONE else meant.differs(now)
         if other:
             return Ended(other)
         exposed.check(now)
-        return None
+        # What its pods did is counted at the first of these looks.
+        unanswered = unanswered + 1 if _answers_nobody(now) else 0
+        return Ended("no canary pod is Ready any more, so that nobody answers its users") if unanswered > 1 else None
 
     def rests(seconds: float) -> None:
         exposed.rest(seconds, lambda: ends(diagnose(account.site.look(pods=True))))
@@ -71,12 +75,21 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
             return rehearsed(account, run)
         exposed.check(situation, last=True)
         verdict = run.until_decided()
-    if run.seen is not None and run.ended is not None and not run.ended.expected:
+    cut_short = run.ended is not None and not run.ended.expected
+    spares = run.seen is not None and (cut_short or _answers_nobody(run.seen))
+    if run.seen is not None and spares:
         spare_users(account, run.seen, report)
     account.warn(*run.warnings, *filter(None, [several_builds(run.seen or situation)]))
-    if run.ended is None and verdict.verdict is not Verdict.FAIL:
+    if run.ended is None and not spares and verdict.verdict is not Verdict.FAIL:
         exposed.check(run.seen or situation, last=True)
     return _concluded(account, run, verdict)
+
+
+def _answers_nobody(situation: Situation) -> bool:
+    """Of a canary that may have users by routes."""
+    record, canary = situation.record, situation.canary
+    is_routed = record is not None and record.traffic is not None
+    return is_routed and canary is not None and not ready_pods(situation.picture, canary)
 
 
 def _concluded(account: Account, run: Comparison, verdict: RunVerdict) -> Outcome:
