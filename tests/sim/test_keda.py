@@ -16,7 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import SCALED_OBJECT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import accounted
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving.autoscaling import (
     given_back_unless_held,
@@ -98,6 +98,28 @@ def test_a_switch_that_somebody_changed_meanwhile_is_left_and_told(web: Web) -> 
     outcome = web.undo()
     assert marks(web) == {IN: "false"}
     assert any('somebody changed ScaledObject "queue" while it was pinned' in told for told in outcome.warnings)
+
+
+def made_again(web: Web) -> None:
+    """By its owner, by its name; whoever collects garbage deletes its autoscaler with it."""
+    web.admin.delete(path(web), web.admin.get(path(web))["metadata"]["uid"])
+    web.kubectl("delete", "hpa", f"{web.name}-hpa")
+    scaled(web)
+
+
+def test_one_that_its_owner_has_made_again_while_a_canary_is_held_is_refused_or_kept_as_one_that_came(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    made_again(web)
+    with pytest.raises(VerbFailure) as refused:
+        web.start(pods=2)
+    assert refused.value.code == "autoscaler" and not marks(web)
+    grown = web.start(pods=2, autoscaler=PIN)
+    assert any("came while the canary was held" in text for text in grown.warnings), grown.warnings
+    assert marks(web)[IN] == marks(web)[OUT] == "true"
+    again = web.start(pods=2)
+    assert not again.changed and not again.warnings
+    web.undo()
+    assert marks(web) == {}
 
 
 def test_a_pin_of_its_autoscaler_would_be_put_back_at_once(web: Web) -> None:

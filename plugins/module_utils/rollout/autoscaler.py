@@ -236,7 +236,7 @@ def _is_it(autoscaler: Autoscaler, pinned: Companion) -> bool:
     found = companion(autoscaler)
     if (found.kind.is_of_keda, found.name) != (pinned.kind.is_of_keda, pinned.name):
         return False
-    return pinned.uid in ("", autoscaler.uid) or is_pinned(autoscaler)
+    return pinned.uid in ("", found.uid) or is_pinned(autoscaler)
 
 
 def to_pin_late(
@@ -267,7 +267,8 @@ def _refused(what: str, deployment: Deployment, remedy: str) -> Refusal:
 def companion(autoscaler: Autoscaler, *, scales_up: bool = False) -> Companion:
     """How the record of a release names what was pinned, or held, for it: the autoscaler, or the ScaledObject of which it is made."""
     if autoscaler.scaled_object:
-        return Companion(Kind.HELD_SCALED_OBJECT if scales_up else Kind.SCALED_OBJECT, autoscaler.scaled_object)
+        kind = Kind.HELD_SCALED_OBJECT if scales_up else Kind.SCALED_OBJECT
+        return Companion(kind, autoscaler.scaled_object, autoscaler.owner_uid)
     return Companion(Kind.HELD_AUTOSCALER if scales_up else Kind.AUTOSCALER, autoscaler.name, autoscaler.uid)
 
 

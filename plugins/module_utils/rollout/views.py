@@ -425,7 +425,8 @@ VERSION = "app.kubernetes.io/version"
 class Autoscaler:
     """A HorizontalPodAutoscaler. `min_replicas` is None when unset (the server's default is 1);
     `generation` is None where the server does not count it (before 1.37). `behavior` as it stands, None where it is unset. `metrics`: of
-    each its type, and the type of its target. `version`: of KEDA, where that has made it and its ScaledObject has no such label."""
+    each its type, and the type of its target. `version`: of KEDA, where that has made it and its ScaledObject has no such label. `owner_uid`:
+    of what `owner` names."""
 
     name: str
     uid: str
@@ -439,6 +440,7 @@ class Autoscaler:
     behavior: Mapping[str, Any] | None = None
     metrics: tuple[tuple[str, str], ...] = ()
     version: str = ""
+    owner_uid: str = ""
 
     @property
     def scaled_object(self) -> str:
@@ -464,6 +466,7 @@ class Autoscaler:
             behavior=spec.within("behavior").raw or None,
             metrics=tuple(_metric(metric) for metric in spec.each("metrics")),
             version=meta.texts("labels").get(VERSION, ""),
+            owner_uid=owner.text("uid") if owner else "",
         )
 
 

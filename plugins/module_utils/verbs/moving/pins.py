@@ -175,7 +175,9 @@ def is_gone(account: Account, pinned: Companion) -> bool:
     except NotFound:
         account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
         return True
-    return isinstance(found, Autoscaler) and bool(autoscalers.came((found,), pinned))
+    if isinstance(found, Autoscaler):
+        return bool(autoscalers.came((found,), pinned))
+    return pinned.uid not in ("", found.uid) and scaledobject.note(found) is None
 
 
 def give_back_of(account: Account, record: Record, pinned: Companion, picture: Picture) -> None:
