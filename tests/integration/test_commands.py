@@ -70,11 +70,13 @@ def left(release: Release) -> dict[str, Any]:
     query = {"labelSelector": f"app={release.name}"}
     replica_sets = release.api.list(release.path.rpartition("/deployments")[0] + "/replicasets", query)["items"]
     annotations = deployment["metadata"]["annotations"]
+    ended = json.loads(annotations[LAST])
     text = json.dumps(deployment["spec"]).replace(f'"{release.name}"', '"NAME"')
     return {
         "spec": json.loads(text),
         "marks": sorted({RECORD, LIVE} & {*annotations, *deployment["metadata"].get("labels", {})}),
         "annotations": {key: value for key, value in annotations.items() if key != LAST},
+        "ended": (ended["outcome"], "before" in ended, ended["generation"] > 0),
         "pods": sorted((rs["spec"]["template"]["spec"]["containers"][0]["image"], rs["spec"]["replicas"],
                         rs["metadata"]["annotations"].get(CHANGE_CAUSE, "")) for rs in replica_sets),
     }  # fmt: skip

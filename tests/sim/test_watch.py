@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.display.news import Kind, News
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, WatchRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, Report
@@ -20,7 +20,7 @@ from tests.sim.history import Ask
 from tests.sim.objects import NAMESPACE
 from tests.sim.stage import Stage
 from tests.sim.test_traffic import START, played, world
-from tests.situations import Web
+from tests.situations import Web, image
 
 ALL = WatchRequest(None, NAMESPACE, 600.0)
 
@@ -82,6 +82,23 @@ def test_a_deployment_that_is_deleted_ends_it(stage: Stage, new: Callable[..., W
 
     with stage.meanwhile(web, deletes):
         assert watched(web.api).how == {web.name: "the Deployment was deleted"}
+
+
+def test_how_a_release_ended_is_not_told_of_the_one_before(stage: Stage, new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    web.start()
+    web.promote()
+    before = web.spec
+    web.start("v3")
+
+    def puts_it_back(by: Web) -> None:
+        by.api.clock.sleep(5.0)
+        gone = [{"op": "remove", "path": f"/metadata/{of}"} for of in ("labels", "annotations/coalmine.canary~1record")]
+        by.admin.patch(by.path, [{"op": "replace", "path": "/spec", "value": before}, *gone], PatchKind.JSON)
+
+    with stage.meanwhile(web, puts_it_back):
+        (how,) = watched(web.api).how.values()
+    assert how == f"its release has ended, and nothing says how; the Deployment asks for app={image('v2')}"
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ written where the strategy is still the one that the line before it left. This m
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from shlex import quote
 from typing import Any
 
 from . import record as records
+from .last import LAST, PROMOTED, UNDONE, Before, LastRelease, version_before
 from .patches import coming_back, lacking, restored
 from .phase import Phase, Situation
 from .record import Originals, Record
@@ -27,6 +29,7 @@ from .views import HASH_LABEL, ReplicaSet, Strategy
 _OURS = "app.kubernetes.io/managed-by=coalmine.canary,coalmine.canary/deployment={}"  # traffic/services.py
 _SWITCHED = "service_selector"  # traffic/kinds.py
 _RECORD = "/metadata/annotations/coalmine.canary~1record"
+_LAST = f"/metadata/annotations/{LAST.replace('/', '~1')}"
 _HASH = f"/spec/template/metadata/labels/{HASH_LABEL}"
 # sed puts the template of a ReplicaSet, which kubectl prints as one line of JSON, where & stands.
 _PUT = '{"op":"add","path":"/spec/template","value":&}'
@@ -66,7 +69,9 @@ def _piped(situation: Situation, of: ReplicaSet, operations: Operations) -> str:
 def _promote(situation: Situation, record: Record, canary: ReplicaSet) -> list[str]:
     # A ReplicaSet's template has one label more than the Deployment's.
     looked_at: Operations = (*_of_release(situation), _add(_HASH, canary.hash), _SAME, _remove(_HASH))
-    operations = _originals(record.originals, record.originals.strategy) + _without_record(situation)
+    stays = Before(record.stable.hash, record.stable.digest)
+    ended = _ended(situation, record, PROMOTED, canary.hash, stays)
+    operations = _originals(record.originals, record.originals.strategy) + ended
     return [
         *_users(situation, record, None, _piped(situation, canary, looked_at)),
         _piped(situation, canary, (*looked_at, *operations)),
@@ -76,7 +81,10 @@ def _promote(situation: Situation, record: Record, canary: ReplicaSet) -> list[s
 
 def _undo(situation: Situation, record: Record, stable: ReplicaSet) -> list[str]:
     back = coming_back(situation.hold, record, lacking(situation, stable))
-    marks = _change_cause(situation, record) + _without_record(situation)
+    known = {one.hash for one in situation.picture.replica_sets}
+    before = version_before(situation.deployment, record.stable.hash)
+    ended = _ended(situation, record, UNDONE, record.stable.hash, before if before.hash in known else Before())
+    marks = _change_cause(situation, record) + ended
     looked_at = _of_release(situation)
     left = [_of_deployment(situation), _test(_RECORD, None), _test("/spec/strategy", back.to_json())]
     return [
@@ -147,10 +155,13 @@ def _change_cause(situation: Situation, record: Record) -> list[dict[str, Any]]:
     return [_remove(path)] if records.CHANGE_CAUSE in situation.deployment.annotations else []
 
 
-def _without_record(situation: Situation) -> list[dict[str, Any]]:
-    """Removal of the annotation and the label, where they are."""
+def _ended(situation: Situation, record: Record, outcome: str, version: str, before: Before) -> list[dict[str, Any]]:
+    """Removal of the annotation and the label, where they are; and in their place how the release ended, which is otherwise told of the one
+    before it. When, nobody knows yet."""
+    last = LastRelease(outcome, {}, at="", by="hand", reason="", generation=record.generation)
+    last = replace(last, version=version, before=before.hash, digest=before.digest)
     deployment = situation.deployment
-    removals = []
+    removals = [_add(_LAST, last.encode())]
     if records.RECORD in deployment.annotations:
         removals.append(_remove(_RECORD))
     if records.LIVE in deployment.labels:

@@ -63,7 +63,8 @@ def last_outcome(deployment: Deployment) -> str:
     """How the release that ended last did so, for people; empty where nothing readable tells."""
     last = _last(deployment)
     outcome, by, at, reason = (printable(str(last.get(name) or "")) for name in ("outcome", "by", "at", "reason"))
-    return f"{outcome} by {by} at {at}{f': {reason}' if reason else ''}" if outcome else ""
+    when = f" at {at}" if at else ""
+    return f"{outcome} by {by}{when}{f': {reason}' if reason else ''}" if outcome else ""
 
 
 def ended_by(deployment: Deployment, run: str) -> tuple[str, str]:

@@ -22,10 +22,12 @@ from ..cluster.stream import WatchEvent
 from ..cluster.watch import Streams, Watched
 from ..display.pods import marks
 from ..display.tree import headline, tree
+from ..foreign import printable
 from ..rollout.fields import Malformed, items
-from ..rollout.last import last_outcome
+from ..rollout.last import last_ended, last_outcome
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE
+from ..rollout.template import images
 from ..rollout.views import Deployment, Picture, Pod, controller_uid, owned_replica_sets
 from ..values import dataclass
 from .call.orders import WatchRequest
@@ -219,7 +221,10 @@ class _Watch:
             return "the Deployment was deleted"
         except ApiError as error:
             return f"its release has ended, and how cannot be read: {error.why}"
-        return last_outcome(deployment) or "its release has ended, and nothing says how"
+        record = self._situations[key].record
+        told = last_outcome(deployment) if record and record.generation == last_ended(deployment) else ""
+        runs = ", ".join(f"{container}={image}" for container, image in images(deployment.template).items())
+        return told or f"its release has ended, and nothing says how; the Deployment asks for {printable(runs)}"
 
     def _age(self, moment: str) -> float | None:
         try:

@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.commands import by_hand
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import (
+    LAST,
+    LastRelease,
+    last_ended,
+    last_outcome,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
     LIVE,
@@ -127,6 +134,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 def test_a_promotion_is_a_patch_of_numbers_where_the_template_is_the_one_that_was_looked_at(shell: Shell) -> None:
     patch, wait = by_hand(held())["promote"]
     looked_at = {"metadata": {"labels": {"app": "web", HASH_LABEL: "v2"}}}
+    ended = LastRelease("promoted", {}, "", "hand", "", record().generation, "v2", "v1", record().stable.digest)
     at = f"/spec/template/metadata/labels/{HASH_LABEL}"
     assert shell.run(patch, json.dumps(looked_at))[1] == [
         [
@@ -143,11 +151,22 @@ def test_a_promotion_is_a_patch_of_numbers_where_the_template_is_the_one_that_wa
                 "value": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "30%", "maxUnavailable": 1}},
             },
             {"op": "add", "path": "/spec/paused", "value": False},
+            {"op": "add", "path": "/metadata/annotations/coalmine.canary~1last", "value": ended.encode()},
             {"op": "remove", "path": "/metadata/annotations/coalmine.canary~1record"},
             {"op": "remove", "path": "/metadata/labels/coalmine.canary~1live"},
         ]
     ]
     assert wait == "kubectl -n shop rollout status deployment web"
+
+
+@pytest.mark.parametrize(("way", "how"), [("promote", "promoted by hand"), ("undo", "undone by hand")])
+def test_how_it_ended_is_told_of_this_release_and_not_of_the_one_before(shell: Shell, way: str, how: str) -> None:
+    before = LastRelease("promoted", {}, "", "ana", "", 1, "v1", "v0").encode()
+    found = held(record=record(generation=2), annotations={LAST: before})
+    given = [patch for line in by_hand(found)[way] for patch in shell.run(line, "{}")[1]]
+    (word,) = (one["value"] for one in chain(*given) if one["path"].endswith("~1last"))
+    after = ordinary(annotations={LAST: word})
+    assert (last_outcome(after), last_ended(after)) == (how, 2)
 
 
 @pytest.mark.parametrize(
