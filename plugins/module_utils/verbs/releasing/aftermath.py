@@ -110,7 +110,8 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
         # Of a start that failed nothing was returned.
         stable = situation.stable.hash if situation.stable else ""
         course.release = replace(course.release, hash=hash_of(situation), stable=stable)
-    if live and ours and stage is Stage.UNKNOWN:
+    # What an earlier call of this run began is its own, and found to be bad although nothing was left to do for this one.
+    if live and ours and (stage is Stage.UNKNOWN or (stage is Stage.ASKED and cause is Cause.PODS)):
         stage = Stage.PROMOTING if situation.phase is Phase.PROMOTING else Stage.HELD
         course.reaches(stage)
     return replace(unseen, stage=stage, phase=situation.phase, ours=ours, froze_it=course.froze_it)
