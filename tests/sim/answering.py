@@ -124,7 +124,8 @@ class Answering:
         create. Who has begun a release can be told."""
         if not any(fault in UNANSWERED for fault in call.hit):
             return False
-        if isinstance(call.result, (VerbFailure, ApiError)) and any(said in call.told() for said in MAY_BE):
+        warnings = call.result.warnings if isinstance(call.result, (Outcome, VerbFailure)) else ()
+        if any(said in told for said in MAY_BE for told in (call.told(), *warnings)):
             return True
         meanwhile = (
             change.before

@@ -753,6 +753,35 @@ FOUND |= {
             for name, faults in (("ben", (Planned(1, Fault.LOST_BEFORE, 0.3),)), ("eve", ()))
         ),
     ),
+    "a write that got no answer, and that a warning tells of, may be said to have changed something": History(
+        seed=60424,
+        replicas=5,
+        bounds=(5, 7),
+        governed=Governed(Hook.ANNOTATES, 8.41601497294089),
+        scripts=(
+            Script(
+                "ben",
+                8.0,
+                names="run",
+                asks=(
+                    Ask("start", autoscaler="pin", share="10"),
+                    Ask("info"),
+                    Ask("start", autoscaler="pin", share="20"),
+                ),
+                faults=(
+                    Planned(28, Fault.LOST_AFTER, 2.0, 504),
+                    Planned(29, Fault.LATE, 10.0, 503),
+                    Planned(31, Fault.LATE, 10.0, 502),
+                    Planned(43, Fault.LOST_BEFORE, 10.0, 502),
+                    Planned(48, Fault.REFUSED, 2.0, 504),
+                    Planned(52, Fault.BROKEN_BEFORE, 2.0),
+                    Planned(54, Fault.LATE, 0.3, 504),
+                ),
+            ),
+        ),
+        foreign=(Foreign(11.390051894788696, "delete without its pods, which stay in the way, and create", 7, "v3"),),
+        gateway=Lags(5.0, 2.0),
+    ),
     "what comes back as a policy makes it by now ends once its pods can get Ready": History(
         seed=253900590839418,
         replicas=5,
