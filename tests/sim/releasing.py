@@ -104,7 +104,9 @@ class Releasing:
         ):
             return
         tried = call.forbidden or any(why.startswith("The undo failed too") for why in told.why)
-        is_there = told.run in record_of(there) and version_of(there["spec"]["template"]) == call.ask.version
+        is_there = (
+            f'"run":"{told.run}"' in record_of(there) and version_of(there["spec"]["template"]) == call.ask.version
+        )
         if is_there and not tried and not there["spec"].get("paused"):
             what = "what was cut off is" if call.ask.rescues else "what has failed is"
             self._ledger.violated(f"{what} taken back", f"it is still there, and its end: {call.told()}")

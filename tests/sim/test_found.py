@@ -533,6 +533,20 @@ FOUND: dict[str, History] = {
         ),
         foreign=(Foreign(14.148914784927104, "delete and create", 0, "v1"),),
     ),
+    "who rejects what he has only planned takes back nothing that another run holds, also where its record has his name in a word": History(
+        scripts=(
+            Script(
+                "ana",
+                13.0,
+                names="run",
+                asks=(
+                    Ask("release", through="plan"),
+                    Ask("release", think=3.0, reason="no", on_failure="undo", goes_on=True),
+                ),
+            ),
+            Script("ben", 13.0, names="run", asks=(Ask("start"),)),
+        ),
+    ),
     "a start whose Deployment is made again while it waits for stable pods begins nothing": History(
         seed=2,
         replicas=1,
