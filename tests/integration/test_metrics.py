@@ -135,17 +135,16 @@ def test_an_autoscaler_that_is_held_adds_pods_for_real_cpu_and_takes_none_away_w
     web.start(patch=canary_with(WORK_MS=WORK_MS), autoscaler=AutoscalerPolicy.HOLD)
     with load(metered_lab, web):
         until(lambda: web.spec["replicas"] == 5, "as many as it may", MEASURED_SECONDS)
-        until(
-            lambda: web.split() == {"v1": 5, "v2": 1} and web.phase == "held",
-            "the canary stays as it was",
-            MEASURED_SECONDS,
-        )
+        # Of pods that are added at once a canary that is a number of pods may get one.
+        until(lambda: sum(web.split().values()) == 6 and web.phase == "held", "all pods are there", MEASURED_SECONDS)
+        split = web.split()
+        assert split["v1"] > split["v2"] <= 2, split
         web.bake(1.0)
     until(lambda: utilization(web) == 0, "the autoscaler sees that the load is over", MEASURED_SECONDS)
     # It wants fewer pods by now: each of several rounds of its controller would take some away.
     deadline = time.monotonic() + HELD_SECONDS
     while time.monotonic() < deadline:
-        assert (web.spec["replicas"], web.split()) == (5, {"v1": 5, "v2": 1})
+        assert (web.spec["replicas"], web.split()) == (5, split)
         time.sleep(0.5)
     web.promote()
     assert web.admin.get(path)["spec"] == before
