@@ -32,7 +32,7 @@ from . import ownership
 from . import record as records
 from .intstr import resolve_fenceposts
 from .last import LAST, LastRelease
-from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation, current_pods, ready_pods
+from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation, current_pods, has_pods, ready_pods
 from .record import Intent, Originals, Record
 from .refusal import Code, Refusal
 from .size import Hold
@@ -342,10 +342,11 @@ def lacking(situation: Situation, stable: ReplicaSet) -> int:
 
 
 def make_way(situation: Situation, stable: ReplicaSet) -> Plan | None:
-    """Of an undo: no canary pod is kept for those stable pods that do not become Ready. None where nothing keeps one."""
-    deployment, kept = situation.deployment, situation.deployment.strategy.max_unavailable
-    missing = deployment.replicas - ready_pods(situation.picture, stable)
-    if not isinstance(kept, int) or missing <= kept:
+    """Of an undo: no canary pod is kept for those stable pods that do not become Ready. None where none is kept."""
+    deployment, picture, kept = situation.deployment, situation.picture, situation.deployment.strategy.max_unavailable
+    missing = deployment.replicas - ready_pods(picture, stable)
+    is_there = any(has_pods(picture, rs) for rs in picture.replica_sets if rs.uid != stable.uid)
+    if not is_there or not isinstance(kept, int) or missing <= kept:
         return None
     strategy = replace(deployment.strategy, max_unavailable=missing)
     return plan(deployment, Fields(strategy=strategy), "let the canary go before the stable pods that are not Ready")

@@ -13,8 +13,9 @@ import pytest
 
 # A process that forks another one, as ansible-playbook does, and waits for it. The worker's end closes stdout.
 PROGRAM = """
-import os, sys, threading
+import os, signal, sys, threading
 from ansible_collections.coalmine.canary.plugins.plugin_utils import orphaned
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs tests by nohup ignores it, and so would this process
 orphaned.EVERY_SECONDS = 0.05
 orphaned.watch()
 orphaned.end_with_the_parent()
