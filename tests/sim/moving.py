@@ -65,7 +65,7 @@ class Moving:
             release.actor = call.actor if call.run or call.ask.verb == "release" else release.actor
             release.floor = min(release.floor, replicas - may_lack(call.ask))
             release.most = max(release.most, most_pods(call.ask, replicas))
-        self._promises_less(release, before, after)
+        self._promises_less(release, before, after, call)
         if held and not holds:
             release.going = "undo" if release.is_stable(new) else "promote"
             self._comes_back(release, new, call)
@@ -82,7 +82,7 @@ class Moving:
             self._is_over(release, after, new)
             self._ledger.release = None
 
-    def _promises_less(self, release: Release, before: Json, after: Json) -> None:
+    def _promises_less(self, release: Release, before: Json, after: Json, call: Called | None) -> None:
         """An autoscaler scales down, which is given back before the clean-up. And no canary pod is kept for a stable one that is not Ready for a
         reason of its own when an undo begins, or that does not become so at all."""
         scaled_down = before["spec"]["replicas"] - after["spec"]["replicas"]
@@ -92,11 +92,18 @@ class Moving:
         if not release.is_stable(new) or not is_marked(after):
             return
         active = [pod for pod in self._ledger.pods.pods.values() if pod.active]
-        ready = [pod.ready for pod in active if self._ledger.key(pod) == release.stable]
+        # As far as a look tells, which was before, and may have been at the status of the ReplicaSet.
+        since = call.begun if call is not None else inf
+        ready = [pod.ready and pod.ready_since <= since for pod in active if self._ledger.key(pod) == release.stable]
+        sets = self._ledger.store.of("replicasets").values()
+        told = [one["status"] for one in sets if self._ledger.keys.of(one["spec"]["template"]) == release.stable]
+        lacking = max(ready.count(False), *(one.get("replicas", 0) - one.get("readyReplicas", 0) for one in told), 0)
         if not release.is_stable(old):
-            release.floor -= ready.count(False)
-        elif before["spec"]["strategy"] != after["spec"]["strategy"]:
-            release.floor = min(release.floor, ready.count(True))
+            release.lacking = lacking
+            release.floor -= lacking
+        elif before["spec"]["strategy"] != after["spec"]["strategy"] and lacking > release.lacking:
+            release.floor -= lacking - release.lacking
+            release.lacking = lacking
 
     def _comes_back(self, release: Release, new: str, call: Called | None) -> None:
         """The stable version, or what a policy makes of it."""

@@ -46,6 +46,8 @@ class Release:
     # Until its routes send nobody to the canary.
     paused_by_start: bool = False
     going: str = "hold"
+    # Stable pods for which an undo keeps no canary pod.
+    lacking: int = 0
     # What a policy makes of the two by now, where it has begun since; and whether a verb has written that of the canary, as nobody could know.
     stable_by_policy: str = ""
     canary_by_policy: str = ""

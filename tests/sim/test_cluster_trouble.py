@@ -93,7 +93,7 @@ TROUBLE: dict[str, Trouble] = {
         STEADY,
         REFUSED,
         REFUSED,
-        r"^changed: undone: .*3 of 4 stable pods are Ready; pods of ReplicaSet \S+ are refused: .*exceeded quota",
+        r"^failed \(timeout, changed\): .*3 of 4 stable pods are Ready; pods of ReplicaSet \S+ are refused: .*exceeded quota",
     ),
     "a container is killed": Trouble(
         is_killed, RESTARTED, RESTARTED, r"^failed \(no_canary_ready\): no canary pod .* is Ready", UNDONE

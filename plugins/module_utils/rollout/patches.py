@@ -341,14 +341,20 @@ def lacking(situation: Situation, stable: ReplicaSet) -> int:
     return max(0, current_pods(situation.picture, stable) - ready_pods(situation.picture, stable))
 
 
-def make_way(situation: Situation, stable: ReplicaSet) -> Plan | None:
-    """Of an undo: no canary pod is kept for those stable pods that do not become Ready. None where none is kept."""
+def make_way(situation: Situation, record: Record, stable: ReplicaSet) -> Plan | None:
+    """Of an undo: no canary pod is kept for stable pods that are there and do not become Ready. None where none is kept. Pods that nobody has
+    made yet are waited for."""
     deployment, picture, kept = situation.deployment, situation.picture, situation.deployment.strategy.max_unavailable
-    missing = deployment.replicas - ready_pods(picture, stable)
     is_there = any(has_pods(picture, rs) for rs in picture.replica_sets if rs.uid != stable.uid)
-    if not is_there or not isinstance(kept, int) or missing <= kept:
+    back = coming_back(None, record, lacking(situation, stable))
+    if (
+        not is_there
+        or not isinstance(kept, int)
+        or not isinstance(back.max_unavailable, int)
+        or back.max_unavailable <= kept
+    ):
         return None
-    strategy = replace(deployment.strategy, max_unavailable=missing)
+    strategy = replace(deployment.strategy, max_unavailable=back.max_unavailable)
     return plan(deployment, Fields(strategy=strategy), "let the canary go before the stable pods that are not Ready")
 
 

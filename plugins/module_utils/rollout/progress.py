@@ -315,22 +315,15 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     return Going(f"{count_of(left, 'canary pod', 'is', 'are')} left, {of}", ready * 1000 - left)
 
 
-def keeps_canary(situation: Situation, stable_digest: str) -> Stuck | None:
-    """What is wrong with the stable pods for which canary pods are kept, so that an undo comes no further: the controller takes one only where
+def keeps_canary(situation: Situation, stable: ReplicaSet) -> Stuck | None:
+    """What is wrong with a stable pod for which a canary pod is kept, so that an undo comes no further: the controller takes one only where
     more are available than the strategy says."""
-    deployment, picture = situation.deployment, situation.picture
-    stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
-    kept = deployment.strategy.max_unavailable
-    if (
-        stable is None
-        or not isinstance(kept, int)
-        or not (deployment.observed and picture.counted)
-        or picture.terminating
-    ):
+    deployment, picture, kept = situation.deployment, situation.picture, situation.deployment.strategy.max_unavailable
+    if not isinstance(kept, int) or not (deployment.observed and picture.counted) or picture.terminating:
         return None
-    if deployment.status.available > deployment.replicas - kept or deployment.status.replicas == stable.current:
+    if deployment.status.available > deployment.replicas - kept:
         return None
-    return trouble(picture.pods_of(stable), room_comes=False) or refused_pods(stable)
+    return trouble(picture.pods_of(stable), room_comes=False)
 
 
 def with_terminated(progress: Progress, situation: Situation, wanted: bool) -> Progress:

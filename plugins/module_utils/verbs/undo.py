@@ -21,7 +21,7 @@ from ..rollout.progress import Done, Going, Progress, keeps_canary, towards_stab
 from ..rollout.record import Intent, Record
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
-from ..rollout.views import Picture
+from ..rollout.views import Picture, ReplicaSet
 from ..rollout.words import WORDS
 from .call.ending import Account, accounted
 from .call.guarded import ATTEMPTS
@@ -229,7 +229,7 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
     if record is None:
         raise damaged(situation)
     waited = _awaited(account, situation, record, call, report)
-    if not isinstance(waited.progress, Done) and (changed := _make_way(account, waited, record, report)) is not None:
+    while not isinstance(waited.progress, Done) and (changed := _make_way(account, waited, record, report)) is not None:
         waited = _awaited(account, changed, record, call, report)
     if not isinstance(waited.progress, Done):
         request.call.meant.bound(situation).check(account.looked(waited.situation))
@@ -243,11 +243,13 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
 
 
 def _awaited(account: Account, situation: Situation, record: Record, call: Call, report: Report) -> Waited:
-    stable = record.stable.digest
+    """Not longer than until it is known that a stable pod, for which a canary pod is kept, does not become Ready."""
 
     def judge(now: Situation) -> Progress:
-        progress = with_terminated(towards_stable(now, stable), now, call.wait.terminated)
-        return keeps_canary(now, stable) or progress if isinstance(progress, Going) else progress
+        progress = with_terminated(towards_stable(now, record.stable.digest), now, call.wait.terminated)
+        stable = _stable(now, record)
+        may_go = isinstance(progress, Going) and stable is not None and patches.make_way(now, record, stable)
+        return (keeps_canary(now, stable) if may_go and stable else None) or progress
 
     return wait(
         account.site,
@@ -261,22 +263,25 @@ def _awaited(account: Account, situation: Situation, record: Record, call: Call,
 
 def _make_way(account: Account, waited: Waited, record: Record, report: Report) -> Situation | None:
     """The canary goes before the stable pods that keep it, which do not become Ready. None where none does."""
-    stable = record.stable.digest
 
     def plan(now: Situation) -> Plan | None:
-        of = next((rs for rs in now.picture.replica_sets if digest(rs.template) == stable), None)
-        return patches.make_way(now, of) if of and now.phase is Phase.UNDOING else None
+        stable = _stable(now, record)
+        return patches.make_way(now, record, stable) if stable and now.phase is Phase.UNDOING else None
 
     if plan(waited.situation) is None:
         return None
-    written = write(
-        account.site, waited.situation.picture, as_long_as(record, stable, plan), otherwise=Otherwise.IS_TOLD
-    )
+    decide_again = as_long_as(record, record.stable.digest, plan)
+    written = write(account.site, waited.situation.picture, decide_again, otherwise=Otherwise.IS_TOLD)
     account.wrote(written.plan)
     why = waited.progress.why.rstrip(".")
     account.warn(f"not all stable pods become Ready, and the canary pods that were kept for them went before: {why}")
     report("letting the canary go before the stable pods that are not Ready")
     return account.looked(written.situation)
+
+
+def _stable(situation: Situation, record: Record) -> ReplicaSet | None:
+    sets = situation.picture.replica_sets
+    return next((one for one in sets if digest(one.template) == record.stable.digest), None)
 
 
 def _no_canary_pod(situation: Situation) -> bool:
