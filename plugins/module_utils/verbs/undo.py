@@ -21,7 +21,7 @@ from ..rollout.progress import Done, Going, Progress, keeps_canary, towards_stab
 from ..rollout.record import Intent, Record
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
-from ..rollout.views import Picture, ReplicaSet
+from ..rollout.views import Picture
 from ..rollout.words import WORDS
 from .call.ending import Account, accounted
 from .call.guarded import ATTEMPTS
@@ -247,9 +247,9 @@ def _awaited(account: Account, situation: Situation, record: Record, call: Call,
 
     def judge(now: Situation) -> Progress:
         progress = with_terminated(towards_stable(now, record.stable.digest), now, call.wait.terminated)
-        stable = _stable(now, record)
-        may_go = isinstance(progress, Going) and stable is not None and patches.make_way(now, record, stable)
-        return (keeps_canary(now, stable) if may_go and stable else None) or progress
+        if now.stable is None or not isinstance(progress, Going) or patches.make_way(now, record, now.stable) is None:
+            return progress
+        return keeps_canary(now, now.stable) or progress
 
     return wait(
         account.site,
@@ -265,8 +265,7 @@ def _make_way(account: Account, waited: Waited, record: Record, report: Report) 
     """The canary goes before the stable pods that keep it, which do not become Ready. None where none does."""
 
     def plan(now: Situation) -> Plan | None:
-        stable = _stable(now, record)
-        return patches.make_way(now, record, stable) if stable and now.phase is Phase.UNDOING else None
+        return patches.make_way(now, record, now.stable) if now.stable and now.phase is Phase.UNDOING else None
 
     if plan(waited.situation) is None:
         return None
@@ -277,11 +276,6 @@ def _make_way(account: Account, waited: Waited, record: Record, report: Report) 
     account.warn(f"not all stable pods become Ready, and the canary pods that were kept for them went before: {why}")
     report("letting the canary go before the stable pods that are not Ready")
     return account.looked(written.situation)
-
-
-def _stable(situation: Situation, record: Record) -> ReplicaSet | None:
-    sets = situation.picture.replica_sets
-    return next((one for one in sets if digest(one.template) == record.stable.digest), None)
 
 
 def _no_canary_pod(situation: Situation) -> bool:
