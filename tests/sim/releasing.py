@@ -28,6 +28,8 @@ class Releasing:
         self._ledger = ledger
         # Of each call that takes a canary as it is, what stood there when it began.
         self._found: dict[str, str] = {}
+        # Who has begun the last promotion.
+        self._promoter: Called | None = None
 
     def began(self, call: Called) -> None:
         there = self._ledger.store.get("deployments", NAME)
@@ -36,6 +38,7 @@ class Releasing:
 
     def promotes(self, call: Called) -> None:
         """At the write that begins a promotion."""
+        self._promoter = call
         if call.ask.verb == "release" and (why := self._against(call)):
             self._ledger.violated("nothing is promoted but what was judged as was asked", why)
 
@@ -91,7 +94,8 @@ class Releasing:
             self._ledger.violated("what was created is told", found)
 
     def _takes_back(self, call: Called, told: Release, there: Json) -> None:
-        """What has failed, and what a call left that was cut off, unless somebody has frozen it, or the undo cannot come to its end."""
+        """What has failed, and what a call left that was cut off, unless somebody has frozen or promoted it, or the undo cannot come to its
+        end."""
         code = getattr(call.result, "code", "")
         # Who rejects what he does not hand on rejects nothing that is there.
         failed = code in _SPEAK_AGAINST_IT or (code == "rejected" and call.previous is not None)
@@ -101,6 +105,7 @@ class Releasing:
             or call.ask.on_failure == "hold"
             or call.hit
             or self._others_wrote(call)
+            or self._is_promoted_by_hand(call)
         ):
             return
         tried = call.forbidden or any(why.startswith("The undo failed too") for why in told.why)
@@ -110,6 +115,12 @@ class Releasing:
         if is_there and not tried and not there["spec"].get("paused"):
             what = "what was cut off is" if call.ask.rescues else "what has failed is"
             self._ledger.violated(f"{what} taken back", f"it is still there, and its end: {call.told()}")
+
+    def _is_promoted_by_hand(self, call: Called) -> bool:
+        """What it takes up stood, and a person has promoted it since, which stays. Whoever takes up nothing finishes what he finds as his own."""
+        release, by = self._ledger.release, self._promoter
+        is_going = release is not None and release.going == "promote"
+        return is_going and call.previous is not None and by is not None and (by.ask.verb == "promote" or by.ask.held)
 
     def _was_guarded(self, call: Called, told: Release) -> None:
         """Whoever asks for a guard is told what it has seen."""

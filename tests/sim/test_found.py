@@ -34,6 +34,13 @@ FOUND: dict[str, History] = {
         natures={"v2": Nature(waits="ImagePullBackOff")},
         scripts=(ana(Ask("release"), Ask("release", on_failure="undo"), names="both"),),
     ),
+    "what a person promotes while its release waits for him stays, and whoever goes on with that is told so": History(
+        scripts=(
+            ana(
+                Ask("release", gate="stop"), Ask("promote", wait=False), Ask("release", on_failure="undo", goes_on=True)
+            ),
+        ),
+    ),
     "pods that were just made and are not counted yet are pods all the same": History(
         natures={"v2": Nature(restarts=True)}, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=3, surge=4), UNDO),)
     ),
