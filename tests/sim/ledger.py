@@ -29,8 +29,9 @@ class Violation:
 @dataclass
 class Ledger:
     """`tried`: when each user has tried a write of a Deployment last. `calls`: by the name as which each wrote. `release`: the one under
-    way. `repaired`: a person has put the Deployment right by hand, as the last refusal told him to. `surprised`: a policy has made other pods of
-    a write than a try of it had told. `rerouted`: somebody with an editor has written a route or a Service."""
+    way; `latest`: that, or the last that was. `repaired`: a person has put the Deployment right by hand, as the last refusal told him to.
+    `surprised`: a policy has made other pods of a write than a try of it had told. `rerouted`: somebody with an editor has written a
+    route or a Service."""
 
     history: History
     store: Store
@@ -40,6 +41,7 @@ class Ledger:
     calls: dict[str, Called] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     release: Release | None = None
+    latest: Release | None = None
     releases: int = 0
     repaired: bool = False
     rerouted: bool = False

@@ -45,7 +45,7 @@ class Moving:
         if not held and holds:
             assert call is not None, "in a quiet history only a start makes a hold"
             self._ledger.releases += 1
-            self._ledger.release = self._begun(before, after, old, new, call)
+            self._ledger.release = self._ledger.latest = self._begun(before, after, old, new, call)
         release = self._ledger.release
         if release is None:
             return
@@ -150,6 +150,8 @@ class Moving:
                 continue  # it is the cause of the revision that is there now
             if name == "spec.replicas" and self._ledger.history.bounds:
                 continue  # the autoscaler is given back first, and may scale at once
+            if name == "spec.paused" and new == release.canary_by_policy and release.meddled:
+                continue  # nobody has looked at its pods, and no stable version is left to come back
             self._ledger.violated("original fields are exactly back", f"{name} was {was!r} and is {now!r}")
         # What comes with the clean-up may be another stable version, by a policy: that is no canary.
         wanted |= {release.canary_by_policy} if release.meddled else set()
@@ -237,9 +239,11 @@ class Moving:
         release.splits = call.ask.share is not None or bool(call.ask.shares)
         governed = self._ledger.history.governed
         if governed is not None and governed.comes_later:
-            release.stable_by_policy, release.canary_by_policy = (
+            release.stable_by_policy, by_policy = (
                 self._ledger.keys.of(annotated(side["spec"]["template"])) for side in (before, after)
             )
+            # Where the stable version was stored as the policy makes it, that is what it makes of the canary, too.
+            release.canary_by_policy = "" if by_policy == stable else by_policy
             release.meddled = canary == release.canary_by_policy and not self._is_told(call)
         return release
 

@@ -159,7 +159,10 @@ class Releasing:
         if outcome is Ending.NOTHING_TO_PROMOTE:
             return not live
         if outcome in (Ending.UNDONE, Ending.ROLLED_BACK):
-            return not is_new and not live
+            # A policy may have made another template of the same version, which was there before.
+            latest, template = self._ledger.latest, self._ledger.keys.of(there["spec"]["template"])
+            is_back = latest is not None and latest.is_stable(template)
+            return (is_back or not is_new) and not live
         if outcome is Ending.HELD:
             return is_new and live
         writes = (one for one in call.writes if one.kind == "deployments" and one.before and one.after)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim.controllers import Pace
 from tests.sim.faults import UNANSWERED, Fault, Planned, PlannedStream, StreamFault
 from tests.sim.gateway import Lags
@@ -821,6 +822,33 @@ FOUND |= {
             Foreign(17.956943690524977, "delete and create", 4, "v2"),
         ),
     ),
+    "the version that was asked for may be the one that comes back, as a policy of that time has made it": History(
+        seed=42253,
+        missing=True,
+        governed=Governed(Hook.ANNOTATES, 12.7, 13.7),
+        scripts=(
+            Script("ana", 13.0, asks=(Ask("release", creates=True),)),
+            Script(
+                "ben",
+                13.0,
+                asks=(Ask("release", think=3.0, verdicts=("bad",) * 3, on_failure="undo", creates=True),),
+            ),
+        ),
+    ),
+    "an undo that has no stable version to bring back lets no pods of a policy's template come": History(
+        seed=278378165695714,
+        replicas=1,
+        history_limit=0,
+        bounds=(1, 2),
+        load=((6.977125823338685, 2), (51.76981740636863, 7)),
+        keda=True,
+        governed=Governed(Hook.ANNOTATES, 32.84300715612778, 52.84300715612778),
+        natures={"v1": Nature(latest_ready=4.5, ends_in=20.0)},
+        deployments=Pace(latest=3.0),
+        replica_sets=Pace(latest=3.0),
+        scripts=(ana(Ask("release", autoscaler="pin", shares=("10", "25")), Ask("pause", think=3.0)),),
+        gateway=Lags(*BY_NEXT, forgets=True),
+    ),
     "nobody gets a canary of which the promotion would make another one": History(
         governed=Governed(Hook.ANNOTATES, 30.0),
         gateway=Lags(*BY_NEXT),
@@ -872,6 +900,14 @@ def test_a_larger_share_is_refused_before_anybody_gets_it_where_a_policy_would_m
     refused = played.calls[1]
     assert refused.told().startswith("failed (admission): an admission webhook or policy would change")
     assert not refused.writes
+
+
+def test_an_undo_says_what_lets_the_pods_of_a_template_come_that_it_leaves_paused() -> None:
+    found = FOUND["an undo that has no stable version to bring back lets no pods of a policy's template come"]
+    undone = play(found).calls[-1].result
+    assert isinstance(undone, Outcome)
+    told = 'Deployment "web" stays paused: canary_resume lets the pods of its pod template come'
+    assert undone.message == "what was left of a release was removed" and told in undone.warnings
 
 
 @pytest.mark.parametrize("name", FOUND, ids=str)

@@ -403,9 +403,14 @@ def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
 
 
 def let_go(deployment: Deployment, record: Record) -> Plan:
-    """What is left of a release whose stable version is gone: the original fields, under the pod template that is there."""
-    fields = replace(restored(record.originals), annotations={records.RECORD: None}, labels={records.LIVE: None})
-    return plan(deployment, fields, "remove what is left of a release, and keep the pod template")
+    """What is left of a release whose stable version is gone: the original fields, under the pod template that is there. Paused it stays so: of a
+    template that came while it was, a policy's too, there may be no pod yet, and nobody has looked at any."""
+    fields = replace(
+        restored(record.originals), paused=None, annotations={records.RECORD: None}, labels={records.LIVE: None}
+    )
+    stays = f'Deployment "{deployment.name}" stays paused: canary_resume lets the pods of its pod template come'
+    why = "remove what is left of a release, and keep the pod template"
+    return plan(deployment, fields, why, (stays,) if deployment.paused else ())
 
 
 def never_begun(deployment: Deployment, record: Record) -> Plan:
