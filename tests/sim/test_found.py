@@ -849,6 +849,14 @@ FOUND |= {
         scripts=(ana(Ask("release", autoscaler="pin", shares=("10", "25")), Ask("pause", think=3.0)),),
         gateway=Lags(*BY_NEXT, forgets=True),
     ),
+    "an undo lets no stable pod go before the one that a policy makes of it is Ready, however long that takes": History(
+        seed=129878198664994,
+        replicas=1,
+        governed=Governed(Hook.ANNOTATES, 8.01693033836193),
+        natures={"v2": Nature(3.0, 4.0, ends_in=0.05)},
+        deployments=Pace(stops=((11.399356064818958, 33.57825440646989),)),
+        scripts=(ana(START, Ask("undo", think=3.0, timeout=20.0), names="run"),),
+    ),
     "nobody gets a canary of which the promotion would make another one": History(
         governed=Governed(Hook.ANNOTATES, 30.0),
         gateway=Lags(*BY_NEXT),

@@ -343,12 +343,14 @@ def lacking(situation: Situation, stable: ReplicaSet) -> int:
 
 def make_way(situation: Situation, record: Record, stable: ReplicaSet) -> Plan | None:
     """Of an undo: no canary pod is kept for stable pods that are there and do not become Ready. None where none is kept. Pods that nobody has
-    made yet are waited for."""
+    made yet are waited for, and so are those that a policy makes of the stable version by now: the controller would take the ones that it was
+    of before first, which are older than the canary's."""
     deployment, picture, kept = situation.deployment, situation.picture, situation.deployment.strategy.max_unavailable
-    is_there = any(has_pods(picture, rs) for rs in picture.replica_sets if rs.uid != stable.uid)
+    beside = {rs.uid for rs in picture.replica_sets if rs.uid != stable.uid and has_pods(picture, rs)}
     back = coming_back(None, record, lacking(situation, stable))
     if (
-        not is_there
+        not beside
+        or record.stable.uid in beside
         or not isinstance(kept, int)
         or not isinstance(back.max_unavailable, int)
         or back.max_unavailable <= kept
