@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim.controllers import Pace
 from tests.sim.faults import UNANSWERED, Fault, Planned, PlannedStream, StreamFault
 from tests.sim.gateway import Lags
@@ -916,6 +917,28 @@ def test_an_undo_says_what_lets_the_pods_of_a_template_come_that_it_leaves_pause
     assert isinstance(undone, Outcome)
     told = 'Deployment "web" stays paused: canary_resume lets the pods of its pod template come'
     assert undone.message == "what was left of a release was removed" and told in undone.warnings
+
+
+def test_no_stable_version_is_said_to_be_back_where_another_template_has_come_with_a_pause() -> None:
+    """A promotion takes all stable pods at once, and no history is kept: the pause lets the controller clean up."""
+    played = play(
+        History(
+            seed=5,
+            history_limit=0,
+            max_surge=0,
+            max_unavailable="100%",
+            governed=Governed(Hook.ANNOTATES, 15.5),
+            natures={"v2": Nature(5.0, 6.0)},
+            scripts=(ana(Ask("release", on_failure="undo")),),
+            foreign=(Foreign(16.0, "kubectl rollout pause"),),
+        )
+    )
+    assert_holds(played)
+    failed = played.calls[0]
+    assert failed.release is not None and failed.release.outcome is Ending.FAILED
+    assert failed.told().endswith("Somebody has rolled out another pod template since, and that one stays.")
+    assert isinstance(failed.result, VerbFailure)
+    assert any('"web" stays paused: canary_resume' in told for told in failed.result.warnings)
 
 
 @pytest.mark.parametrize("name", FOUND, ids=str)

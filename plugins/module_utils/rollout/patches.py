@@ -404,15 +404,20 @@ def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
     return plan(situation.deployment, fields, "clean up", warnings)
 
 
-def let_go(deployment: Deployment, record: Record) -> Plan:
-    """What is left of a release whose stable version is gone: the original fields, under the pod template that is there. Paused it stays so: of a
-    template that came while it was, a policy's too, there may be no pod yet, and nobody has looked at any."""
-    fields = replace(
-        restored(record.originals), paused=None, annotations={records.RECORD: None}, labels={records.LIVE: None}
+def let_go(deployment: Deployment, record: Record, last: LastRelease | None = None) -> Plan:
+    """What is left of a release whose stable version is gone: the original fields, under the pod template that is there, and `last`, if it is known
+    that it was overtaken. Paused it stays so: of a template that came while it was, a policy's too, there may be no pod yet, and nobody has looked
+    at any."""
+    annotations, warnings = noted(
+        deployment,
+        last.reason if last else "",
+        lambda kept: {records.RECORD: None, **({LAST: replace(last, reason=kept).encode()} if last else {})},
     )
-    stays = f'Deployment "{deployment.name}" stays paused: canary_resume lets the pods of its pod template come'
-    why = "remove what is left of a release, and keep the pod template"
-    return plan(deployment, fields, why, (stays,) if deployment.paused else ())
+    fields = replace(restored(record.originals), paused=None, annotations=annotations, labels={records.LIVE: None})
+    if deployment.paused:
+        stays = f'Deployment "{deployment.name}" stays paused: canary_resume lets the pods of its pod template come'
+        warnings = (*warnings, stays)
+    return plan(deployment, fields, "remove what is left of a release, and keep the pod template", warnings)
 
 
 def never_begun(deployment: Deployment, record: Record) -> Plan:

@@ -14,12 +14,13 @@ from dataclasses import replace
 from ..values import dataclass
 from . import patches
 from . import record as records
+from .last import OVERTAKEN, LastRelease
 from .patches import Fields, Plan
 from .phase import Phase, Situation, holds, without_record
 from .record import Intent, Originals, Record, StableIdentity, Traffic, UnreadableRecord
 from .refusal import Code, Refusal
-from .template import digest
-from .views import ReplicaSet, Strategy
+from .template import digest, images
+from .views import Deployment, ReplicaSet, Strategy
 
 _ONLY_ONE = (
     "no version beside {} has pods, and no record says whether that is the stable version or a canary: it stays, and only its "
@@ -61,13 +62,14 @@ class Restore:
 @dataclass(frozen=True)
 class Undoing:
     """Who undoes, when (RFC 3339, UTC), why, and the fields that they want back whatever the record says. `traffic`: what the routes
-    themselves still tell where no record does."""
+    themselves still tell where no record does. `run`: as which they undo."""
 
     name: str
     now: str
     reason: str = ""
     restore: Restore | None = None
     traffic: Traffic | None = None
+    run: str = ""
 
 
 def decide(situation: Situation, asked: Undoing) -> Plan | None:
@@ -86,7 +88,7 @@ def decide(situation: Situation, asked: Undoing) -> Plan | None:
         nobody_knows = known is None and digest(stable.template) == digest(deployment.template)
         return replace(undone, warnings=(*undone.warnings, _ONLY_ONE.format(stable.name))) if nobody_knows else undone
     if digest(deployment.template) != record.canary:
-        return patches.let_go(deployment, record)
+        return patches.let_go(deployment, record, _overtaken(deployment, record, asked))
     raise Refusal(
         Code.NO_STABLE,
         f'the stable ReplicaSet "{record.stable.replica_set}" of Deployment "{deployment.name}" is gone, '
@@ -94,6 +96,13 @@ def decide(situation: Situation, asked: Undoing) -> Plan | None:
         "Keep the canary with canary_promote, or apply the manifest of the version that you want and then run canary_undo "
         "again to clean up",
     )
+
+
+def _overtaken(deployment: Deployment, record: Record, asked: Undoing) -> LastRelease:
+    """Neither promoted nor undone: another pod template is there, and stays."""
+    run = record.run if record.run == asked.run else ""
+    shown = images(deployment.template)
+    return LastRelease(OVERTAKEN, shown, asked.now, asked.name, asked.reason, record.generation, run=run)
 
 
 def _beside(seen: Situation, known: Record | None) -> ReplicaSet | None:
@@ -104,8 +113,9 @@ def _beside(seen: Situation, known: Record | None) -> ReplicaSet | None:
 
 def restore_over(situation: Situation, asked: Undoing) -> Plan:
     """The fields that the user wants, under the pod template that is there, where the pods of a release have moved already."""
+    deployment = situation.deployment
     record = _record_of_user(situation, None, asked) if situation.record is None else situation.record
-    return patches.let_go(situation.deployment, _restored(record, asked))
+    return patches.let_go(deployment, _restored(record, asked), _overtaken(deployment, record, asked))
 
 
 def damaged(situation: Situation) -> Refusal:

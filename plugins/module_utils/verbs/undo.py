@@ -72,7 +72,8 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         done = "an earlier release was cleaned up" if account.changed else _nothing(situation)
         return replace(account.outcome(done, situation), seen=situation)
     lost = found_again(account) if situation.record is None and request.restore is not None else None
-    asked = Undoing(call.actor, site.now(), request.reason, request.restore, lost.traffic if lost else None)
+    told = lost.traffic if lost else None
+    asked = Undoing(call.actor, site.now(), request.reason, request.restore, told, account.run)
     if _decide(situation, asked, meant) is not None:
         picture = _cut_off(account, situation, lost, call.check, report)
     written = _rehearsed(site, picture, meant, asked) if call.check else _sent(account, picture, meant, asked, report)
@@ -90,7 +91,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         give_back_orphans(account, written.picture, check=False)
         give_back_routes(account, report, tells=False)
         done = "what was left of a release was removed" if written.plan else "somebody else has taken the canary back"
-        return account.outcome(done, situation)
+        return replace(account.outcome(done, situation), seen=situation)
     if not call.wait.enabled:
         return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
     return _finished(account, situation, request, report)
