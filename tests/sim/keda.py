@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """KEDA's operator: of each ScaledObject it makes an autoscaler, and puts that back whenever somebody else changes it.
 
-controllers/keda/hpa.go of KEDA 2.18: newHPAForScaledObject, updateHPAIfNeeded. Its own scaling to zero is in pkg/scaling/executor.
+controllers/keda/hpa.go of KEDA 2.21: newHPAForScaledObject, updateHPAIfNeeded. Its own scaling to zero is in pkg/scaling/executor.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .timeline import Timeline
 VERSION = "app.kubernetes.io/version"
 # The first that takes away again from an autoscaler what a switch has disabled there.
 GIVES_BACK = (2, 18, 2)
+WATCHED = ("scaledobjects", "horizontalpodautoscalers")
 SWITCHES = {"scaleDown": "autoscaling.keda.sh/paused-scale-in", "scaleUp": "autoscaling.keda.sh/paused-scale-out"}
 
 
@@ -59,7 +60,18 @@ class KedaOperator(Controller):
         self.tells = ""
 
     def concerns(self, change: Change) -> bool:
-        return change.kind in ("scaledobjects", "horizontalpodautoscalers") and change.by != self.name
+        if change.kind not in WATCHED or change.by == self.name:
+            return False
+        return change.before is None or change.after is None or self._seen(change.before) != self._seen(change.after)
+
+    def _seen(self, found: Json) -> Json:
+        """What it looks for changes of: of a ScaledObject its spec and its switches, of an autoscaler all but its status
+        (controllers/keda/scaledobject_controller.go, SetupWithManager)."""
+        meta = found["metadata"]
+        annotations = meta.get("annotations") or {}
+        if found["kind"] == "ScaledObject":
+            return {"spec": found["spec"], "on": [annotations.get(switch) or "" for switch in SWITCHES.values()]}
+        return {"spec": found["spec"], "annotations": annotations, "labels": meta.get("labels") or {}}
 
     def work(self) -> None:
         for found in list(self.store.of("scaledobjects").values()):
@@ -68,7 +80,9 @@ class KedaOperator(Controller):
                 self._scales_to_zero(found)
 
     def _on(self, found: Json, switch: str) -> bool:
-        return self.version >= (2, 18) and (found["metadata"].get("annotations") or {}).get(switch) == "true"
+        """Whatever is no word for false is true (getBoolAnnotation)."""
+        value = (found["metadata"].get("annotations") or {}).get(switch)
+        return self.version >= (2, 18) and value is not None and value.lower() not in ("false", "f", "0")
 
     def _makes_autoscaler(self, found: Json) -> None:
         name = found["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"]
@@ -79,7 +93,9 @@ class KedaOperator(Controller):
             return
         same = self._same(before["spec"], wanted["spec"])
         annotations = before["metadata"].get("annotations") or {}
-        if same and wanted["metadata"]["annotations"].items() <= annotations.items():
+        asked = wanted["metadata"]["annotations"]
+        # What is there beside those that are asked for stays, unless none is.
+        if same and asked.items() <= annotations.items() and (asked or not annotations):
             return
         kept = {**before["metadata"], **{key: wanted["metadata"][key] for key in ("annotations", "labels")}}
         kept["generation"] = before["metadata"]["generation"] + (not same)

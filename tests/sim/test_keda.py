@@ -92,12 +92,46 @@ def test_what_its_owner_had_switched_stays_so(new: Callable[..., Web]) -> None:
     assert marks(web) == {IN: "false", OUT: "true"}
 
 
-def test_a_switch_that_somebody_changed_meanwhile_is_left_and_told(web: Web) -> None:
+# To KEDA whatever is no word for false is true, and it looks for no other annotation than its own.
+@pytest.mark.parametrize("word", ["true", "True", "yes"])
+@pytest.mark.parametrize("policy", [HOLD, PIN])
+def test_what_its_owner_had_paused_is_written_to_by_nobody(
+    policy: AutoscalerPolicy, word: str, new: Callable[..., Web]
+) -> None:
+    owners = {IN: word, OUT: word}
+    web = scaled(new().make(4), given=owners)
+    web.start(autoscaler=policy)
+    assert marks(web) == owners
+    assert not web.undo().warnings
+    assert marks(web) == owners
+    web.admin.patch(path(web), {"metadata": {"annotations": dict.fromkeys(owners)}}, PatchKind.MERGE)
+    web.until(lambda: not behavior(web), "it scales again")
+    assert "pinned" not in str(web.start(autoscaler=IGNORE).warnings)
+
+
+def test_what_its_owner_had_switched_on_by_another_word_is_given_back_at_once(new: Callable[..., Web]) -> None:
+    web = scaled(new().make(4), given={OUT: "yes"})
+    web.start(autoscaler=PIN)
+    assert not web.undo().warnings
+    assert marks(web) == {OUT: "yes"}
+
+
+@pytest.mark.parametrize("owners", [{}, {"team": "shop"}], ids=["none", "another"])
+def test_a_switch_that_somebody_changed_meanwhile_is_left_and_told_once(
+    owners: Mapping[str, str], new: Callable[..., Web]
+) -> None:
+    web = scaled(new().make(4), given=owners)
     web.start(autoscaler=HOLD)
     web.admin.patch(path(web), {"metadata": {"annotations": {IN: "false"}}}, PatchKind.MERGE)
+    web.until(lambda: not behavior(web), "KEDA has taken it over")
     outcome = web.undo()
-    assert marks(web) == {IN: "false"}
+    assert marks(web) == {**owners, IN: "false"}
     assert any('somebody changed ScaledObject "queue" while it was pinned' in told for told in outcome.warnings)
+    # Its autoscaler has the copy of a note still, which was taken away without a switch.
+    with pytest.raises(VerbFailure) as refused:
+        web.start(check=True)
+    assert "pinned" not in str(refused.value.warnings)
+    assert "pinned" not in str(web.start(autoscaler=IGNORE).warnings)
 
 
 def made_again(web: Web) -> None:
@@ -179,14 +213,18 @@ def test_a_keda_that_gives_nothing_back_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize("version", ["main", "1.4.0"], ids=["no version", "a label of the application"])
-def test_a_keda_that_does_not_tell_its_age_is_told_of_where_it_gave_nothing_back(version: str, web: Web) -> None:
+def test_a_keda_that_does_not_tell_its_age_is_told_of_where_it_gave_nothing_back(
+    version: str, new: Callable[..., Web]
+) -> None:
+    # Of one without any annotation it would give back all at once.
+    web = scaled(new().make(4), given={"team": "shop"})
     keda = stage_of(web).keda
     keda.version = OLD
     keda.tells = "main" if version == "main" else ""
     age(web, version if version != "main" else None)
     web.start(autoscaler=PIN)
     outcome = web.undo()
-    assert marks(web) == {} and behavior(web)
+    assert marks(web) == {"team": "shop"} and behavior(web)
     (told,) = [warning for warning in outcome.warnings if "has not taken that over" in warning]
     assert "behavior.scaleDown.selectPolicy and behavior.scaleUp.selectPolicy still reads Disabled" in told
     age(web, None)

@@ -26,6 +26,8 @@ SCALE_IN, SCALE_OUT = "autoscaling.keda.sh/paused-scale-in", "autoscaling.keda.s
 # Which side of the autoscaler's behavior each of them disables.
 SIDES: Mapping[str, str] = {SCALE_IN: "scaleDown", SCALE_OUT: "scaleUp"}
 ON = "true"
+# Whatever else is written there is true to KEDA (apis/keda/v1alpha1/scaledobject_types.go, getBoolAnnotation).
+_FALSE = frozenset(("0", "f", "F", "false", "False", "FALSE"))
 DISABLED = "Disabled"
 # Before it KEDA does not take away again from its autoscaler what a switch has disabled there, unless something else changes (#7291).
 GIVES_BACK = (2, 18, 2)
@@ -66,12 +68,17 @@ def note(found: ScaledObject) -> Note | None:
 
 
 def pause(found: ScaledObject, claim: Claim, *, scales_up: bool) -> list[dict[str, Any]]:
-    """The JSON patch that keeps it from scaling in, and out unless it may scale up; empty where that run has done so already."""
+    """The JSON patch that keeps it from scaling in, and out unless it may scale up; empty where that run has done so already, and where
+    its owner has. So a note is never written without a switch: KEDA does not look at a ScaledObject for any other annotation
+    (controllers/keda/scaledobject_controller.go, SetupWithManager), and would not tell of that note."""
     asked = (SCALE_IN,) if scales_up else (SCALE_IN, SCALE_OUT)
     before = note(found)
     if before is not None and before.claim.run == claim.run and before.before.keys() == {*asked} and is_paused(found):
         return []
     values: dict[str, str | None] = dict(_owners(found))
+    # One without a text is on, too, but KEDA did not look when it was written.
+    if all(values[switch] and _is_on(values[switch]) for switch in asked):
+        return give_back(found)
     kept = Note({switch: values.get(switch) for switch in asked}, claim)
     wanted: dict[str, str | None] = {**values, **dict.fromkeys(asked, ON), SCALED_OBJECT: kept.encode()}
     return _written(found, wanted)
@@ -104,10 +111,12 @@ def give_back(found: ScaledObject) -> list[dict[str, Any]]:
     return _written(found, {**_owners(found), SCALED_OBJECT: None}) if note(found) is not None else []
 
 
-def takes(autoscaler: Autoscaler, *, scales_up: bool) -> bool:
-    """Whether KEDA has taken the switches over to its autoscaler."""
+def takes(autoscaler: Autoscaler, paused: ScaledObject, *, scales_up: bool) -> bool:
+    """Whether KEDA has taken the switches over to its autoscaler, and the note beside them, where one was written: a side may be disabled
+    by its owner's behavior as well, and then KEDA may not have seen a switch yet."""
     asked = (SCALE_IN,) if scales_up else (SCALE_IN, SCALE_OUT)
-    return all(_disables(autoscaler.behavior, SIDES[switch]) for switch in asked)
+    seen = SCALED_OBJECT in autoscaler.annotations or SCALED_OBJECT not in paused.annotations
+    return seen and all(_disables(autoscaler.behavior, SIDES[switch]) for switch in asked)
 
 
 def still_disabled(autoscaler: Autoscaler, found: ScaledObject) -> tuple[str, ...]:
@@ -116,9 +125,13 @@ def still_disabled(autoscaler: Autoscaler, found: ScaledObject) -> tuple[str, ..
         side
         for switch, side in SIDES.items()
         if _disables(autoscaler.behavior, side)
-        and found.annotations.get(switch) != ON
+        and not _is_on(found.annotations.get(switch))
         and not _disables(found.behavior, side)
     )
+
+
+def _is_on(value: str | None) -> bool:
+    return value is not None and value not in _FALSE
 
 
 def _disables(behavior: Mapping[str, Any] | None, side: str) -> bool:

@@ -62,7 +62,11 @@ def test_whatever_stood_there_is_what_stands_there_afterwards(
 ) -> None:
     given = {"other": "x", **{key: text for key, text in ((SCALE_IN, ins), (SCALE_OUT, outs)) if text is not None}}
     before = scaled_object(given)
-    during = patched(before, pause(ScaledObject.parse(before), MINE, scales_up=scales_up))
+    operations = pause(ScaledObject.parse(before), MINE, scales_up=scales_up)
+    if ins == ON and (scales_up or outs == ON):
+        assert not operations, "its owner has paused it"
+        return
+    during = patched(before, operations)
     assert marks(during)[SCALE_IN] == ON
     assert marks(during).get(SCALE_OUT) == (outs if scales_up else ON)
     found = ScaledObject.parse(during)
@@ -75,6 +79,12 @@ def test_whatever_stood_there_is_what_stands_there_afterwards(
 def test_one_without_any_annotation_has_none_afterwards(scales_up: bool) -> None:
     during = patched(scaled_object(), pause(ScaledObject.parse(scaled_object()), MINE, scales_up=scales_up))
     assert marks(patched(during, give_back(ScaledObject.parse(during)))) == {}
+
+
+def test_a_pin_that_another_run_left_on_what_its_owner_has_paused_is_given_back_and_not_written_again() -> None:
+    given = {SCALE_IN: "yes"}
+    item = patched(scaled_object(given), pause(ScaledObject.parse(scaled_object(given)), OTHERS, scales_up=False))
+    assert marks(patched(item, pause(ScaledObject.parse(item), MINE, scales_up=True))) == given
 
 
 @pytest.mark.parametrize(("first", "second"), [*product((True, False), repeat=2)])
@@ -121,8 +131,18 @@ def test_keda_has_taken_it_over_when_both_sides_that_were_asked_for_are_disabled
     ins: bool, outs: bool, scales_up: bool
 ) -> None:
     disabled = {SIDES[key]: {"selectPolicy": "Disabled"} for key, on in ((SCALE_IN, ins), (SCALE_OUT, outs)) if on}
-    hpa = {"metadata": {"name": "keda-hpa-queue"}, "spec": {"maxReplicas": 3, "behavior": disabled}}
-    assert takes(Autoscaler.parse(hpa), scales_up=scales_up) is (ins and (outs or scales_up))
+    annotations = {SCALED_OBJECT: "{}"}
+    paused = ScaledObject.parse(scaled_object(annotations))
+    meta = {"name": "keda-hpa-queue", "annotations": annotations}
+    hpa = {"metadata": meta, "spec": {"maxReplicas": 3, "behavior": disabled}}
+    assert takes(Autoscaler.parse(hpa), paused, scales_up=scales_up) is (ins and (outs or scales_up))
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_what_its_owners_behavior_disables_is_not_taken_over_before_keda_has_seen_the_note(noted: bool) -> None:
+    paused = ScaledObject.parse(scaled_object({SCALED_OBJECT: "{}"} if noted else {}))
+    disabled = autoscaler(owner="ScaledObject", behavior={"scaleDown": {"selectPolicy": "Disabled"}})
+    assert takes(disabled, paused, scales_up=True) is not noted
 
 
 def test_the_note_is_no_annotation_that_keda_knows() -> None:
@@ -153,6 +173,8 @@ def test_a_version_that_gives_nothing_back_is_known_by_its_number(version: str, 
 DISABLED: dict[str, tuple[dict[str, str], dict[str, Any], tuple[str, ...]]] = {
     "left": ({}, {}, ("scaleDown",)),
     "its owner's switch": ({SCALE_IN: "true"}, {}, ()),
+    "its owner's switch by another word": ({SCALE_IN: "yes"}, {}, ()),
+    "its owner's switch that is off": ({SCALE_IN: "F"}, {}, ("scaleDown",)),
     "its owner's behavior": ({}, {"scaleDown": {"selectPolicy": "Disabled"}}, ()),
     "a behavior of the other side": ({}, {"scaleUp": {"selectPolicy": "Disabled"}}, ("scaleDown",)),
 }

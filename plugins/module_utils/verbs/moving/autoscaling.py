@@ -27,6 +27,7 @@ from .pins import (
     Seat,
     give_back_orphan,
     is_gone,
+    is_left,
     on_autoscaler,
     on_scaled_object,
     write_pin,
@@ -101,7 +102,7 @@ def left_pinned(account: Account) -> tuple[Autoscaler, ...]:
     left = []
     for one in found:
         try:
-            left += [one] if autoscalers.is_pinned(one) else []
+            left += [one] if is_left(account.site, one) else []
         except Refusal as refusal:
             account.warn(str(refusal))
     for one in left:
@@ -128,12 +129,12 @@ def let_go_of_left(account: Account, picture: Picture, *, check: bool) -> None:
     for found in picture.autoscalers or ():
         if not autoscalers.is_pinned(found):
             continue
-        if check:
+        if not check:
+            _let_go(account, found.name, picture, there=True)
+        elif is_left(account.site, found):
             account.warn(
                 f'HorizontalPodAutoscaler "{found.name}" is pinned, perhaps by a run that died: canary_undo, or canary_start, gives it back'
             )
-        else:
-            _let_go(account, found.name, picture, there=True)
 
 
 def pin(
@@ -154,8 +155,8 @@ def pin(
     for _attempt in range(ATTEMPTS):
         if autoscaler.scaled_object:
             keda = on_scaled_object(account.site, autoscaler.scaled_object)
-            write_pin(account, keda, keda.read(), deployment.replicas, report, scales_up=scales_up)
-            autoscaler = _await_taken_over(account, keda, autoscaler, deadline, scales_up=scales_up)
+            paused = write_pin(account, keda, keda.read(), deployment.replicas, report, scales_up=scales_up)
+            autoscaler = _await_taken_over(account, keda, paused, autoscaler, deadline, scales_up=scales_up)
         else:
             seat = on_autoscaler(account.site, autoscaler.name)
             autoscaler = write_pin(account, seat, autoscaler, deployment.replicas, report, scales_up=scales_up)
@@ -170,14 +171,20 @@ def pin(
 
 
 def _await_taken_over(
-    account: Account, seat: Seat[ScaledObject], autoscaler: Autoscaler, deadline: float, *, scales_up: bool
+    account: Account,
+    seat: Seat[ScaledObject],
+    paused: ScaledObject,
+    autoscaler: Autoscaler,
+    deadline: float,
+    *,
+    scales_up: bool,
 ) -> Autoscaler:
     """KEDA has taken the pause of its ScaledObject over to its autoscaler. Raises Refusal where it does not."""
     site, clock = account.site, account.site.clock
     give_up = min(deadline, clock.monotonic() + KEDA_SECONDS)
     while True:
         found = site.autoscaler(autoscaler.name)
-        if scaledobject.takes(found, scales_up=scales_up):
+        if scaledobject.takes(found, paused, scales_up=scales_up):
             return found
         if clock.monotonic() > give_up:
             raise Refusal(

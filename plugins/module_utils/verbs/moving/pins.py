@@ -242,6 +242,19 @@ def _still_disabled(site: Site, name: str) -> list[tuple[Autoscaler, tuple[str, 
     return [(one, sides) for one, sides in kept if sides]
 
 
+def is_left(site: Site, found: Autoscaler) -> bool:
+    """Whether an earlier run has left it pinned. What its ScaledObject says counts: KEDA takes no annotation alone away from its autoscaler.
+    Raises Refusal where that cannot be read."""
+    if not found.scaled_object or not autoscalers.is_pinned(found):
+        return autoscalers.is_pinned(found)
+    try:
+        return scaledobject.note(site.scaled_object(found.scaled_object)) is not None
+    except NotFound:
+        return False
+    except Forbidden:
+        return True
+
+
 def give_back_orphans(account: Account, picture: Picture, *, check: bool) -> None:
     """Gives back autoscalers that an interrupted run left pinned although no release is live.
 
