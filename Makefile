@@ -43,7 +43,7 @@ help:
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
 	@echo "make traffic-truth    shares, failed requests, races, deaths and lags on real proxies (20 minutes) -> docs/traffic-truth.md"
 	@echo "make kubernetes-matrix the integration tests and random clusters on older Kubernetes (an hour) -> docs/kubernetes-versions.md"
-	@echo "make slow             tests too long for make test: real traffic, Istio and Envoy, deaths at random moments, random sequences,"
+	@echo "make slow             tests too long for make test: real traffic, Istio, Envoy and KEDA, deaths at random moments, random sequences,"
 	@echo "                      every moment of every fault in the simulation, the properties of the unit tests with other examples than"
 	@echo "                      in make test, and all scenarios of molecule"
 	@echo "make bench            what releases cost beside kubectl and kubernetes.core -> docs/benchmarks.md; what headroom costs in 5,000"

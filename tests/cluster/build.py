@@ -156,10 +156,17 @@ def go_build(
 
 
 def ensure_program(
-    name: str, module: str, command: str, place: Path, say: Say = tell, sources: Callable[[Path], Path] | None = None
+    name: str,
+    module: str,
+    command: str,
+    place: Path,
+    say: Say = tell,
+    sources: Callable[[Path], Path] | None = None,
+    stamp: str = "",
 ) -> Path:
     """The program that `module`, which the go.mod in `place` pins, has in its package `command`, or in its own where that is empty; builds it
-    when it is missing. `sources` makes the directory to build it in, where that is not `place`. Safe in several processes at once."""
+    when it is missing. `sources` makes the directory to build it in, where that is not `place`; `stamp`: what the linker is told besides.
+    Safe in several processes at once."""
     version = pinned_in(place / "go.mod")[module]
     target = cache_root() / f"{name}-{version}"
     program = target / name
@@ -171,7 +178,7 @@ def ensure_program(
             go_build(
                 f"{module}/{command}".rstrip("/"),
                 program,
-                "-s -w",
+                f"-s -w {stamp}".rstrip(),
                 waiting=lambda seconds: say(f"      {name}: {seconds:.0f} s"),
                 module=sources(target / "module") if sources else place,
             )

@@ -40,12 +40,12 @@ def _module(place: Path) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(MODULE, place, ignore=shutil.ignore_patterns("*.py", "__pycache__", "dns"))
     source = downloaded(LEGO)
-    _copy(source, place / "lego", _left_out(source))
+    copy_module(source, place / "lego", _left_out(source))
     shutil.copytree(MODULE / "dns", place / "lego/providers/dns")
     return place
 
 
-def _copy(source: Path, target: Path, ignore: Any = None) -> None:
+def copy_module(source: Path, target: Path, ignore: Any = None) -> None:
     """What the module cache holds is read only; the copy is not."""
     shutil.copytree(source, target, copy_function=shutil.copyfile, ignore=ignore)
     for directory in (target, *filter(Path.is_dir, target.rglob("*"))):
@@ -102,6 +102,6 @@ def _definitions() -> Path:
         with exclusive(cache_root() / "locks" / target.name):
             if not target.exists():
                 partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-                _copy(downloaded(GATEWAY_API) / "config/crd/standard", partial)
+                copy_module(downloaded(GATEWAY_API) / "config/crd/standard", partial)
                 partial.rename(target)
     return target
