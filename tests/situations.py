@@ -21,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM, Clock
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
@@ -32,7 +33,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     NewTemplate,
     PauseRequest,
     PromoteRequest,
-    Restore,
     ResumeRequest,
     RollbackRequest,
     Size,

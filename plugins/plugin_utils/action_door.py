@@ -29,14 +29,18 @@ from ansible.utils.display import Display
 from ansible.utils.vars import transform_to_native_types
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import is_content, preload
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION, ArgumentError, Verb
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import (
+    CONNECTION,
+    SEVERAL,
+    ArgumentError,
+    Verb,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import (
     Surroundings,
     only_connects,
     run_in_process,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import (
-    SEVERAL,
     check_read_elsewhere,
     encoding_of,
     path_in,

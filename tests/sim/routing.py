@@ -9,7 +9,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.cookies import canary_cookie
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import HASH_LABEL
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 

@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import GATEWAY, RULES, Lags

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim import calls
 from tests.sim.faults import Fault, Planned

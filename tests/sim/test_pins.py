@@ -17,12 +17,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import End, Through
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     InfoRequest,
     NewTemplate,
     OwnerCheck,
-    Restore,
     Size,
     StartRequest,
 )

@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LIVE, RECORD
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import InfoRequest, Restore, Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import InfoRequest, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from tests.sim.stage import Stage
 from tests.situations import Web

@@ -14,13 +14,12 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import AdmissionDenied
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
-    KEPT,
     Kept,
     Stage,
     Versions,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import GATEWAY_API, SERVICE_SELECTOR
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import GATEWAY_API, KEPT, SERVICE_SELECTOR
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim.alb import ALB, ANNOTATIONS

@@ -17,7 +17,8 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knocked
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned, failing

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim import refusals
 from tests.sim.gateway import HOST, Lags, Proxy

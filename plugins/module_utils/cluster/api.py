@@ -11,20 +11,17 @@ from __future__ import annotations
 import json
 import re
 import threading
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from functools import partial
-from typing import Any, Callable, Generic, Iterator, Mapping, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Generic, Iterator, Mapping, Sequence, TypeVar
 
 from ..foreign import printable
 from ..values import dataclass
-from .aside import Aside
 from .asked import Asked, asked
 from .client import KEPT_OPEN_OF_A_FLEET, Session
 from .clock import SYSTEM, Clock, moment_of_date
-from .entry import Knock, Knocked, knock
 from .errors import (
     ApiError,
     Gone,
@@ -37,14 +34,20 @@ from .errors import (
     from_answer,
 )
 from .exchange import READ_SECONDS, Exchange, Request, send
-from .lists import NotAList, Object, Page
 from .processes import SYSTEM as SYSTEM_PROCESSES
 from .processes import Processes
-from .stream import WatchEvent, WatchStream
-from .tunnel import Tunnel, open_tunnel
-from .watch import Streams, Watched
 
-__all__ = ["FIELD_MANAGER", "Api", "PatchKind", "RawResponse", "WatchEvent"]
+# What few calls need is imported where it is used: a module is compiled anew for each.
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from .entry import Knock, Knocked
+    from .lists import Object, Page
+    from .stream import WatchStream
+    from .tunnel import Tunnel
+    from .watch import Streams, Watched
+
+__all__ = ["FIELD_MANAGER", "Api", "PatchKind", "RawResponse"]
 
 FIELD_MANAGER = "coalmine.canary"
 TRIES = 3
@@ -206,6 +209,8 @@ class Api:
         if not first.position:
             yield first.moment, self._objects(path, first, wanted)
             return
+        from .aside import Aside
+
         page: Page | None = first
         with Aside("next page") as reader, Aside("unpacking") as unpacker:
             coming = reader.ask(partial(after, first))
@@ -238,6 +243,8 @@ class Api:
 
     def knock(self, asked: Knock) -> Knocked:
         """One request to the address of a gateway, and not to the API server. Any answer, or none, is told and never raised."""
+        from .entry import knock
+
         return knock(asked)
 
     def text(self, path: str, query: Mapping[str, str] | None = None, *, max_bytes: int) -> str:
@@ -278,6 +285,8 @@ class Api:
         Raises what a GET raises, without trying again; while it is used: Timeout, ConnectionLost, PodRefused. Needs the
         right to get, and from Kubernetes 1.35 on to create, pods/portforward.
         """
+        from .tunnel import open_tunnel
+
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
         request = Request(_ask("GET", path), "GET", path, {"ports": str(port)}, seconds=seconds)
         with self._lock:
@@ -292,6 +301,8 @@ class Api:
 
         Raises what a GET raises, without trying again; while it is iterated: Gone, Timeout, ConnectionLost.
         """
+        from .stream import WatchStream
+
         timed = {**(query or {}), "watch": "1", "timeoutSeconds": str(seconds)}
         accept = {"Accept": "application/json"}
         request = Request(_ask("GET", path, watch=True), "GET", path, timed, accept, seconds=seconds + 5.0)
@@ -302,6 +313,8 @@ class Api:
 
     def streams(self, watches: Sequence[Watched]) -> Streams:
         """Several watches at once, each in a thread of its own."""
+        from .watch import Streams
+
         return Streams(self, watches)
 
     def _reading(self, path: str, query: Mapping[str, str] | None) -> Request:
@@ -333,6 +346,8 @@ class Api:
             return None
 
     def _page(self, path: str, query: Mapping[str, str]) -> Page:
+        from .lists import Page
+
         request = self._reading(path, query)
         body = self._answered(request, Exchange.body, PATIENT_PAUSES, PATIENT_SECONDS)
         with self._only_lists(request.asked):
@@ -344,6 +359,8 @@ class Api:
 
     @contextmanager
     def _only_lists(self, asked: Asked) -> Iterator[None]:
+        from .lists import NotAList
+
         try:
             yield
         except NotAList as error:

@@ -9,9 +9,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import re
+import sys
 from typing import Protocol
 
 _NAME = re.compile(r"([0-9a-f]{12})\.([0-9]{1,10})\.([0-9]{1,20})")
@@ -51,7 +51,9 @@ def this_process() -> str:
 def parent() -> str:
     """The process that this one is a worker of, as an action of Ansible is one of ansible-playbook, which goes on when a task has ended;
     empty where it is nobody's worker."""
-    above = multiprocessing.parent_process()
+    # Whoever is a worker has it imported; nobody else needs it.
+    multiprocessing = sys.modules.get("multiprocessing")
+    above = multiprocessing.parent_process() if multiprocessing is not None else None
     return _name_of(above.pid) if above is not None and above.pid is not None else ""
 
 

@@ -12,13 +12,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
-
-from ansible.module_utils.common.yaml import yaml_dump
+from typing import TYPE_CHECKING, Any
 
 from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
-from ..cluster.crew import Threads
 from ..cluster.errors import ApiError
 from ..display.lines import MOST_KEPT, Display, Lately, line
 from ..display.news import Kind, News, news
@@ -29,6 +26,9 @@ from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of, secrets_of_connection, shown
+
+if TYPE_CHECKING:
+    from ..cluster.crew import Threads
 
 # How many of its last lines of progress a failure carries.
 LAST_LINES = 10
@@ -108,6 +108,8 @@ def _reached(
 ) -> Api | Threads:
     if verb.clusters is None:
         return connector(where)
+    from ..cluster.crew import Threads  # only a fleet has several clusters
+
     clusters = verb.clusters(request)
     for one in clusters:
         door.hide(secrets_of_connection(one))
@@ -188,4 +190,6 @@ def _diff(owned: Outcome | VerbFailure | None, door: Door) -> dict[str, Any]:
 
 
 def _yaml(owned: Mapping[str, Any]) -> str:
+    from ansible.module_utils.common.yaml import yaml_dump  # of use to nobody without --diff
+
     return yaml_dump(dict(owned), default_flow_style=False) if owned else ""

@@ -65,6 +65,8 @@ WAIT: Options = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 300},
 }
+# Options that are lists of releases, each of which may have a manifest of its own.
+SEVERAL = ("releases", "others")
 # How much is shown of what goes on.
 DISPLAY: Options = {"display": {"type": "str", "choices": [each.value for each in Display], "default": "picture"}}
 WAIT_FOR_NODES: Options = {"wait_for_nodes": {"type": "int", "default": 0}}

@@ -20,9 +20,6 @@ from .shapes import TOO_DEEP, too_deep
 # Options that are whole objects of the API.
 _READ_BY_ANSIBLE = ("definition", "pod_template_patch")
 
-# Options that are lists of releases, each of which may have a manifest of its own.
-SEVERAL = ("releases", "others")
-
 
 def read_definition(definition: object, name: str, namespace: str) -> dict[str, Any]:
     """The manifest of the Deployment `name` in `namespace`. Raises ArgumentError.

@@ -21,8 +21,7 @@ from typing import Any
 
 from ..cluster.connection import Connection, is_content, with_environment
 from ..cluster.secrets import secrets_in, values_in, without
-from .arguments import Options
-from .manifest import SEVERAL
+from .arguments import SEVERAL, Options
 
 # All texts but these may be what somebody put into the wrong option.
 _SHOWN = frozenset({"name", "namespace"})

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 
 from ..foreign import printable
-from ..verbs.call.orders import Restore, UndoRequest
-from ..verbs.undo import undo
+from ..verbs.call.orders import UndoRequest
+from ..verbs.undo import Restore, undo
 from .arguments import (
     DISPLAY,
     IDENTITY,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ..wording import count_of
-from .commands import by_hand
 from .phase import Situation, current_pods, ready_pods
 from .record import Traffic
 from .template import images
@@ -43,8 +42,16 @@ def describe(situation: Situation) -> dict[str, Any]:
         "run": (record.run or None) if record else None,
         "autoscaler": record.autoscaler if record else None,
         "traffic": _traffic(record.traffic) if record and record.traffic else None,
-        "commands": by_hand(situation),
+        "commands": _by_hand(situation),
     }
+
+
+def _by_hand(situation: Situation) -> dict[str, list[str]]:
+    if situation.record is None:
+        return {"promote": [], "undo": []}
+    from .commands import by_hand  # of use to nobody where no release is live
+
+    return by_hand(situation)
 
 
 def released_already(described: Mapping[str, Any]) -> dict[str, Any]:

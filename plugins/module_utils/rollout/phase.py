@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ..values import dataclass
 from . import record as records
 from .last import last_ended
-from .owners import last_writer
 from .record import Intent, Record, UnreadableRecord
-from .size import Hold
 from .template import digest, replica_set_of
 from .views import Deployment, Picture, ReplicaSet
+
+if TYPE_CHECKING:
+    from .size import Hold
 
 # No pod lives this long, so a Ready pod under it never becomes Available. The largest value that still leaves room for
 # a progress deadline above it, as validation asks (pkg/apis/apps/validation, ValidateDeploymentSpec).
@@ -87,6 +89,8 @@ def diagnose(picture: Picture) -> Situation:
 
 def _with_writer(situation: Situation) -> str:
     """What is wrong, with whoever wrote it, where the Deployment names somebody."""
+    from .owners import last_writer  # of use to nobody while nothing is wrong
+
     record = situation.record
     who, at = last_writer(situation.deployment, record.started_at if record else "")
     if not who:
@@ -280,6 +284,8 @@ def _names_a_stranger(picture: Picture, record: Record) -> bool:
 
 def _hold(deployment: Deployment, *, grows: bool = False) -> Hold | None:
     """`grows`: the release is one whose surge may be a percentage."""
+    from .size import Hold  # of use to nobody where no release is live
+
     surge, unavailable = deployment.strategy.max_surge, deployment.strategy.max_unavailable
     if deployment.strategy.type != "RollingUpdate" or surge is None or not isinstance(unavailable, int):
         return None

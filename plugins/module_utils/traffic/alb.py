@@ -43,8 +43,9 @@ from .alb_annotations import (
     services,
     written,
 )
-from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .exposure import Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .ingress import paths
+from .kinds import Header
 from .probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 

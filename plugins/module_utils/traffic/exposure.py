@@ -15,8 +15,8 @@ from fractions import Fraction
 from typing import Any, Mapping
 
 from ..values import dataclass
+from .kinds import KEPT, Header
 
-KEPT = "coalmine.canary/route"
 # Of what is kept: the lowest version of a reader that knows all that was written. The second has copies.
 _FIRST, _COPYING = 1, 2
 # As a share is written there. "1e10000000" is a Fraction, too, and takes hours.
@@ -53,14 +53,6 @@ class Stage(Enum):
     SPLIT = "split"
     CONTESTED = "contested"
     LOST = "lost"
-
-
-@dataclass(frozen=True)
-class Header:
-    """Requests with exactly this header get the canary, whatever the weight."""
-
-    name: str
-    value: str
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from ..rollout.fields import Fields
 from .cookies import asks_for, canary_cookie, check_filters, is_asked_for, stable_cookie, telling, tells, untold
 from .copies import check_alone, copied, copies, copying, uncopied
 from .copies import told as told_copies
-from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
+from .exposure import Exposure, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
+from .kinds import Header
 from .precedence import check_routes, check_rules
 from .probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Parent, Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired

@@ -27,7 +27,8 @@ from math import ceil
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
-from .exposure import NOBODY, Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
+from .exposure import NOBODY, Exposure, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
+from .kinds import Header
 from .route import CompanionPlan, Route, RoutePlan, by_hand, kept_of, kept_operations
 from .services import MANAGED_BY, MANAGER
 

@@ -15,6 +15,9 @@ from ..values import dataclass
 GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX, ISTIO = "gateway_api", "service_selector", "ingress_nginx", "istio"
 GATEWAY_API_GRPC, ALB = "gateway_api_grpc", "alb"
 
+# The annotation of an object of theirs by which a release knows what its owner wrote (exposure.py).
+KEPT = "coalmine.canary/route"
+
 
 class Can(Enum):
     """What users can be split by. share: any part of the requests; without it, all or none. header: requests that have it. sticky: users
@@ -33,6 +36,14 @@ class Proof(Enum):
     ASKED = "asked"
     ENDPOINTS = "endpoints"
     STATED = "stated"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Requests with exactly this header get the canary, whatever the weight."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True)

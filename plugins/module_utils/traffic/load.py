@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import ceil, floor
+from typing import TYPE_CHECKING
 
-from .exposure import Exposure
+if TYPE_CHECKING:
+    from .exposure import Exposure
 
 
 def canary_load(weight: Fraction, replicas: int, canary: int) -> Fraction:

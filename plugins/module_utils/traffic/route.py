@@ -14,7 +14,8 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
 from ..values import dataclass
-from .exposure import KEPT, Json, Kept, Stage, Versions
+from .exposure import Json, Kept, Stage, Versions
+from .kinds import KEPT
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from typing import Any, Iterator, Mapping, Sequence
 from ..rollout.fields import Fields
 from .cookies import canary_cookie, stable_cookie
 from .copies import check_alone, check_port
-from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
+from .exposure import Exposure, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
 from .istio_cookies import COOKIE, asks_for, check_headers, is_asked_for, telling, tells, untold
+from .kinds import Header
 from .probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 

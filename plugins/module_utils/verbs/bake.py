@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..cluster.api import Api
+from ..rollout.notices import scaled
 from ..rollout.phase import Situation, diagnose
-from ..rollout.steady import FirstLook, scaled
+from ..rollout.steady import FirstLook
 from .call.ending import accounted
 from .call.orders import BakeRequest
 from .call.outcome import Outcome, Report

@@ -16,10 +16,10 @@ from ..cluster.api import Api
 from ..cluster.errors import ApiError
 from ..foreign import printable
 from ..rollout.fields import Fields, Malformed, items
+from ..rollout.notices import scaled, several_builds
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE, Record
 from ..rollout.refusal import Refusal
-from ..rollout.steady import scaled, several_builds
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
 from .call.ending import Account, accounted

@@ -20,7 +20,7 @@ from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, keeps_canary, towards_stable, with_terminated
 from ..rollout.record import Intent, Record
 from ..rollout.template import digest
-from ..rollout.undo import Undoing, damaged, decide, restore_over
+from ..rollout.undo import Restore, Undoing, damaged, decide, restore_over
 from ..rollout.views import Picture
 from ..rollout.words import WORDS
 from .call.ending import Account, accounted
@@ -42,6 +42,8 @@ from .routing.reclaiming import of_another
 from .routing.returning import leave
 from .routing.routes import Routes, owners
 from .routing.sparing import cut_off
+
+__all__ = ["Restore", "undo"]
 
 # Whatever does not count within this time does not move pods either, and must not keep an undo from being asked for.
 COUNTED_SECONDS = 10.0

@@ -14,9 +14,9 @@ from ..cluster.api import Api
 from ..judgement.tolerance import JudgementError
 from ..judgement.verdicts import RunVerdict, Verdict
 from ..probes.source import Misasked, Sides
+from ..rollout.notices import several_builds
 from ..rollout.phase import Phase, Situation, diagnose, ready_pods
 from ..rollout.refusal import Code, Refusal
-from ..rollout.steady import several_builds
 from .call.ending import Account, accounted
 from .call.outcome import Outcome, Report
 from .call.site import Site

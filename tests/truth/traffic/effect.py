@@ -13,7 +13,8 @@ from statistics import median
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Entry, Knock, Knocked, knock
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.probe import PROBE_HEADER, PROBE_PATH
 from tests.cluster.gateway.server import DEFAULT, add_gateway
 from tests.gateways.gates import ending

@@ -24,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
     call,
     connection,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     Call,
@@ -32,7 +33,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     NewTemplate,
     PauseRequest,
     PromoteRequest,
-    Restore,
     ResumeRequest,
     RollbackRequest,
     Size,

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.notices import several_builds
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import Going, Stuck
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.steady import FirstLook, several_builds, steady
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.steady import FirstLook, steady
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Deployment, Picture, Pod, ReplicaSet
 
 READY_SINCE, LATER = "2026-01-01T10:00:00Z", "2026-01-01T10:05:00Z"

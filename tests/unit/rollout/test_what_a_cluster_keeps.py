@@ -30,16 +30,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.scaledobject import SCALED_OBJECT, Note, note
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Autoscaler, Deployment, ScaledObject
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
-    KEPT,
     Exposure,
-    Header,
     Kept,
     Stage,
     Sticky,
     Versions,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KINDS
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT, KINDS, Header
 
 from .objects import record
 

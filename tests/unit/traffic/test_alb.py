@@ -25,16 +25,15 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.alb import
     state,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
-    KEPT,
     NOBODY,
     Exposure,
-    Header,
     Stage,
     Sticky,
     Unroutable,
     Versions,
     Wanted,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT, Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import kept_of
 from tests.sim.alb import action_of, conditions_of, in_order
 from tests.sim.patching import json_patch

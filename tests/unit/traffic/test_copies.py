@@ -15,7 +15,6 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic import selector
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.copies import features
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
-    KEPT,
     Exposure,
     Kept,
     Stage,
@@ -24,7 +23,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import Can
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT, Can
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from tests.unit.traffic import test_virtualservice as istio

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
     Exposure,
-    Header,
     Stage,
     Sticky,
     Unroutable,
     Wanted,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from tests.sim.patching import json_patch
 from tests.unit.traffic.release import BY, VERSIONS

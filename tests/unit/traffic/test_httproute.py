@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.copies import copied, uncopied
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
-    KEPT,
     Exposure,
-    Header,
     Kept,
     Stage,
     Sticky,
@@ -27,6 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT, Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import (
     Route,
     kept_of,

@@ -15,10 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
-    KEPT,
     NOBODY,
     Exposure,
-    Header,
     Stage,
     Sticky,
     Unroutable,
@@ -37,6 +35,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.ingress im
     sends_to,
     state,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT, Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from tests.sim.patching import json_patch
 from tests.unit.traffic.release import BY, VERSIONS, giving

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import KINDS
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
-    KEPT,
     Exposure,
-    Header,
     Stage,
     Unroutable,
     Wanted,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT, Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.selector import parse, plan, selected, state
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import HASH_LABEL

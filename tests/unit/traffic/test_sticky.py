@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.cookies import canary_cookie
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
     Exposure,
-    Header,
     Kept,
     Stage,
     Sticky,
@@ -25,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import check, plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from tests.unit.traffic.release import BY, VERSIONS
 from tests.unit.traffic.test_httproute import HEADER, Json, backends, match, ref, route, written

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
     NOBODY,
     Exposure,
-    Header,
     Stage,
     Sticky,
     Unroutable,
     Versions,
     Wanted,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import kept_of
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.virtualservice import (
     check,

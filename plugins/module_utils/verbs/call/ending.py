@@ -12,24 +12,24 @@ import json
 from contextlib import contextmanager
 from dataclasses import field
 from shlex import quote
-from typing import Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ...cluster.errors import AN_EARLIER_ONE, ApiError
 from ...foreign import printable
 from ...rollout.fields import Malformed
-from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose
-from ...rollout.progress import Stuck
 from ...rollout.refusal import Refusal
 from ...values import dataclass
 from ...wording import ended
-from .explaining import explained
 from .orders import new_run
 from .outcome import API_ERROR, STUCK, TIMEOUT, Kind, News, Outcome, Report, VerbFailure
 from .sharing import described
 from .site import Site
-from .waiting import Waited
-from .writing import Replaced
+
+if TYPE_CHECKING:
+    from ...rollout.patches import Plan
+    from ...rollout.progress import Stuck
+    from .waiting import Waited
 
 # Of the container that explains a failure; a longer line is cut.
 LOG_LINES, LOG_BYTES, LOG_LINE = 8, 8192, 300
@@ -123,6 +123,10 @@ class Account:
 
     def unsuccessful(self, waited: Waited, remedy: str) -> VerbFailure:
         """The wait ended Stuck or out of time: with the pods' own reasons, the last log lines, and what to do."""
+        # Of use to nobody who waits for nothing.
+        from ...rollout.progress import Stuck
+        from .explaining import explained
+
         self.situation = waited.situation
         why = waited.progress.why.rstrip(".")
         where = f'Deployment "{self.site.target.name}" in namespace "{self.site.target.namespace}"'
@@ -169,6 +173,8 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
     try:
         yield account
     except Refusal as refusal:
+        from .writing import Replaced  # most calls are not refused, and many write nothing
+
         advice = ended(refusal.remedy) if refusal.remedy else ""
         if isinstance(refusal, Replaced):
             account.looked(diagnose(refusal.picture))

@@ -10,25 +10,25 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import uuid
+import os
 from dataclasses import field, replace
 from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ...cluster.api import Api
-from ...rollout import undo
 from ...rollout.identity import Meant
 from ...rollout.lease import Between
 from ...rollout.phase import Phase, Situation
-from ...traffic.exposure import Exposure, Header, Sticky
-from ...traffic.kinds import GATEWAY_API, KINDS, SERVICE_SELECTOR, Can, Proof
+from ...traffic.kinds import GATEWAY_API, KINDS, SERVICE_SELECTOR, Can, Header, Proof
 from ...traffic.load import pods_for
 from ...values import dataclass
 from .holding import Holding
 
 if TYPE_CHECKING:
     from ...cluster.crew import Meanwhile
+    from ...rollout.undo import Restore
+    from ...traffic.exposure import Exposure
 
 # Asks a person, and returns the answer; None where nobody can be asked. Until it comes, what is to be done meanwhile is done.
 Ask = Callable[[str, "Meanwhile"], "str | None"]
@@ -54,7 +54,6 @@ __all__ = [
     "PromoteBy",
     "PromoteRequest",
     "Proof",
-    "Restore",
     "ResumeRequest",
     "RollbackRequest",
     "Size",
@@ -68,8 +67,6 @@ __all__ = [
     "nobody",
     "stands",
 ]
-
-Restore = undo.Restore
 
 
 def stands() -> str:
@@ -171,7 +168,7 @@ UNNAMED = "unnamed-"
 
 def new_run() -> str:
     """Of whoever gives none."""
-    return UNNAMED + uuid.uuid4().hex
+    return UNNAMED + os.urandom(16).hex()
 
 
 def held_as(api: Api, call: Call, run: str, *, returns: bool) -> Holding:
@@ -276,6 +273,8 @@ class TrafficRequest:
         return PromoteBy.usual(self.kind, bool(self.sticky), self.weight)
 
     def over(self, present: Exposure) -> Exposure:
+        from ...traffic.exposure import Exposure, Sticky  # of use to nobody without `traffic`
+
         header = None if self.without_header else self.header or present.header
         weight = present.weight if self.weight is None else self.weight
         keeps = present.sticky is not None if self.sticky is None else self.sticky

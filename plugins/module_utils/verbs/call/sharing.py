@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...foreign import printable
 from ...rollout.describe import describe
 from ...rollout.phase import HOLDING, Situation
-from ...traffic.exposure import Exposure
 from ...traffic.load import in_words
+
+if TYPE_CHECKING:
+    from ...traffic.exposure import Exposure
 
 
 def last_given(situation: Situation) -> Exposure | None:
@@ -20,6 +22,8 @@ def last_given(situation: Situation) -> Exposure | None:
     record = situation.record
     if record is None or record.traffic is None or situation.phase not in HOLDING:
         return None
+    from ...traffic.exposure import Exposure  # of use to nobody without `traffic`
+
     try:
         return Exposure.decode(record.exposure)
     except ValueError:

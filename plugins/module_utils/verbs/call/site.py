@@ -8,18 +8,15 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ...cluster.api import FIELD_MANAGER, Api, PatchKind
 from ...cluster.clock import stamp
 from ...cluster.errors import Forbidden, NotFound
-from ...cluster.watch import Streams, Watched
 from ...foreign import printable
 from ...rollout.fields import Fields, items, pod_template
 from ...rollout.last import last_ended
-from ...rollout.patches import Plan
 from ...rollout.record import RECORD, Intent, Record, UnreadableRecord
 from ...rollout.refusal import Code, Refusal
 from ...rollout.template import bare
@@ -39,6 +36,10 @@ from ...rollout.views import (
 from ...values import dataclass
 from .listing import listed, listed_at
 from .orders import Call, Target, held_as
+
+if TYPE_CHECKING:
+    from ...cluster.watch import Streams, Watched
+    from ...rollout.patches import Plan
 
 PODS, DEPLOYMENT = "pods", "deployment"
 # What the API server takes of an Event's message, and of a name that it completes (pkg/apis/core/validation/events.go).
@@ -221,12 +222,14 @@ class Site:
                 f'"{self.target.name}" in namespace "{self.target.namespace}" is a {other}, not a Deployment',
                 "Only Deployments are released: give the name of one",
             )
+        from difflib import get_close_matches  # of use to nobody who spells right
+
         try:
             found = items(self.api.list(f"{self._apps}/deployments"), "Deployment")
         except Forbidden:
             found = []  # who may not list them is told no names
         names = [Fields(item, "Deployment").within("metadata").text("name") for item in found]
-        alike = difflib.get_close_matches(self.target.name, names, n=3) or [
+        alike = get_close_matches(self.target.name, names, n=3) or [
             name for name in names if self.target.name in name or name in self.target.name
         ]
         return Refusal(
@@ -288,6 +291,8 @@ class Site:
 
     def streams(self, deployment: Deployment, kinds: Sequence[str], beside: Sequence[Watched] = ()) -> Streams:
         """What changes, as it happens: its pods, the Deployment itself, and what is `beside` it. A request for each."""
+        from ...cluster.watch import Watched  # of use to nobody who waits for nothing
+
         watched = {
             PODS: Watched(PODS, f"{self._core}/pods", {"labelSelector": selector_query(deployment.selector)}),
             DEPLOYMENT: Watched(

@@ -20,8 +20,8 @@ from ...probes.source import Sides
 from ...rollout.fields import Malformed
 from ...rollout.phase import Situation
 from ...rollout.record import Record, Traffic
-from ...traffic.exposure import NOBODY, Exposure, Header, Stage, Unroutable, Versions
-from ...traffic.kinds import GATEWAY_API
+from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
+from ...traffic.kinds import GATEWAY_API, Header
 from ...traffic.load import canary_load, copied_load, relative_load
 from ...traffic.services import service_name
 from ..call.site import Site

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...rollout.identity import Meant
+from ...rollout.notices import several_builds
 from ...rollout.phase import Situation
 from ...rollout.progress import Done, Progress, Stuck, restarted, towards_rollout, with_terminated
-from ...rollout.steady import several_builds
 from ...rollout.views import Deployment, Picture
 from ...rollout.words import WORDS
 from ..call.ending import Account

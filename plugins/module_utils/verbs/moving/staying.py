@@ -10,9 +10,10 @@ from dataclasses import replace
 from ...display.news import news
 from ...display.pods import marks
 from ...rollout.identity import Meant
+from ...rollout.notices import several_builds
 from ...rollout.phase import Situation
 from ...rollout.progress import Going, Progress, Stuck
-from ...rollout.steady import FirstLook, several_builds, steady
+from ...rollout.steady import FirstLook, steady
 from ...rollout.words import WORDS
 from ..call.ending import Account
 from ..call.outcome import Kind, News, Report

@@ -15,9 +15,9 @@ from ...release import steps
 from ...release.result import Ending, Judged
 from ...release.rulings import Stage
 from ...rollout.identity import hash_of
+from ...rollout.notices import several_builds
 from ...rollout.phase import Phase, Situation
 from ...rollout.refusal import Code
-from ...rollout.steady import several_builds
 from ...wording import ended
 from ..call.orders import Call, Meant, PromoteRequest
 from ..call.outcome import Outcome, VerbFailure

@@ -10,7 +10,8 @@ Deployment that is made in its place the next release takes them up. This module
 from __future__ import annotations
 
 from ...rollout.refusal import Code, Refusal
-from ...traffic.exposure import KEPT, Kept, Stage, Unroutable, Wanted
+from ...traffic.exposure import Kept, Stage, Unroutable, Wanted
+from ...traffic.kinds import KEPT
 from ...traffic.route import Route, RoutePlan, kept_of
 from ..call.ending import Account
 from ..call.guarded import guarded

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from ...rollout.record import RouteRef
 from ...rollout.refusal import Refusal
-from ...traffic.exposure import KEPT, Unreadable, Unroutable, Wanted
+from ...traffic.exposure import Unreadable, Unroutable, Wanted
+from ...traffic.kinds import KEPT
 from ...traffic.route import Route, RoutePlan
 from ..call.guarded import guarded
 from .proving import Prover, Written

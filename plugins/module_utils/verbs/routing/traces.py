@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from ...cluster.errors import ApiError, Forbidden, NotFound
 from ...rollout.fields import Fields, Malformed
-from ...traffic.exposure import KEPT
-from ...traffic.kinds import KINDS
+from ...traffic.kinds import KEPT, KINDS
 from ..call.listing import listed
 from ..call.site import Site
 

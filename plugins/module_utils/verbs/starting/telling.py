@@ -11,11 +11,11 @@ from typing import Any, Mapping
 from ...cluster.errors import Forbidden, NotFound
 from ...rollout import patches, vertical
 from ...rollout.describe import without_pods
+from ...rollout.notices import scaled
 from ...rollout.phase import Situation, diagnose
 from ...rollout.size import patches as hold_patches
 from ...rollout.size import share
 from ...rollout.start import Start, Wanted
-from ...rollout.steady import scaled
 from ...wording import count_of
 from ..call.ending import Account
 from ..call.orders import StartRequest
