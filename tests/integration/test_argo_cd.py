@@ -1,0 +1,338 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases beside Argo CD itself, which compares with Git each second: with each setting of docs/gitops.md, and with none."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER
+from tests.cluster.argocd.server import Application, ArgoCD, Repository, add_argo_cd
+from tests.cluster.build import Say
+from tests.cluster.lab import Lab
+from tests.integration.playbooks import FAILED, ROOT
+from tests.integration.situations import webs
+from tests.integration.test_gitops import NEVER_READY, REPLICAS, copied, manifest, played
+from tests.situations import Web
+
+pytestmark = pytest.mark.slow
+
+ARGO = "argocd-controller"
+SOME_ROUNDS = 3
+WARNED = "Argo CD manages Deployment"
+AUTOMATED = {"automated": {"selfHeal": True, "prune": True}}
+SYNCED, HELD = ("Synced", "Healthy"), "Progressing"
+RESPECT, ON_THE_SERVER = "RespectIgnoreDifferences=true", "ServerSideApply=true"
+
+
+@dataclass(frozen=True)
+class Argo:
+    """Git is a repository with a folder of branches beside it. `shop` is what syncs its main branch. `options`: those of each sync."""
+
+    lab: Lab
+    web: Web
+    folder: Path
+    repository: Repository
+    shop: Application
+    program: ArgoCD
+    options: tuple[str, ...]
+
+    def merge(self, version: str, **metadata: Any) -> None:
+        """Main says this, and Argo CD knows it and has done what it does."""
+        self.commit(manifest(self.web, version), **metadata)
+        self.looks()
+
+    def commit(self, made: dict[str, Any], **metadata: Any) -> None:
+        committed(self.folder / "main", made, **metadata)
+        self.repository.commit()
+
+    def looks(self) -> None:
+        """At Git, and has synced what it syncs by itself."""
+        self.shop.refresh()
+        self.rounds()
+
+    def rounds(self) -> None:
+        """It has compared, and synced what it syncs by itself, again and again."""
+        for _round in range(SOME_ROUNDS):
+            before = self.shop.status["reconciledAt"]
+            self.web.until(partial(self._compared_since, before), "Argo CD has compared")
+        self.web.until(lambda: self.phase == "Succeeded", "no sync is under way")
+
+    def _compared_since(self, moment: str) -> bool:
+        return bool(self.shop.status["reconciledAt"] != moment)
+
+    @property
+    def phase(self) -> str:
+        """Of the last sync."""
+        return str((self.shop.status.get("operationState") or {}).get("phase", ""))
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """As people see it."""
+        status = self.shop.status
+        return status["sync"]["status"], status["health"]["status"]
+
+    def app(self, *arguments: str) -> list[str]:
+        """`argocd app VERB shop ...`, for this one."""
+        verb, *rest = arguments
+        return self.program.command("app", verb, self.shop.name, *rest)
+
+    # The commands of docs/gitops.md.
+
+    @property
+    def suspending(self) -> list[str]:
+        by_itself = self._automated(False), self.fetching, self.app("wait", "--operation")
+        return ["sh", "-c", " && ".join(map(shlex.join, by_itself))]
+
+    @property
+    def fetching(self) -> list[str]:
+        return self.app("get", "--refresh")
+
+    @property
+    def resuming(self) -> list[str]:
+        return self._automated(True)
+
+    def _automated(self, enabled: bool) -> list[str]:
+        patch = {"spec": {"syncPolicy": {"automated": {"enabled": enabled}}}}
+        return self.app("patch", "--type", "merge", "--patch", json.dumps(patch))
+
+    def merging(self, branch: str) -> list[str]:
+        copy = copied(self.folder / branch, self.folder / "main")
+        return ["sh", "-c", f"{shlex.join(copy)} && {shlex.join(self.repository.committing)}"]
+
+    def away(self) -> None:
+        run(self.suspending)
+
+    def goes_on(self) -> None:
+        run(self.resuming)
+        self.rounds()
+
+    def let(self, *, ignored: list[dict[str, Any]]) -> None:
+        """It leaves these alone, as docs/gitops.md says."""
+        options = [*self.options, RESPECT]
+        self.shop.set(ignoreDifferences=ignored, syncPolicy={**AUTOMATED, "syncOptions": options})
+        self.rounds()
+
+    def managers(self) -> set[str]:
+        """Of whatever is in the spec, but for what the controller of Deployments says of it."""
+        entries = self.web.get()["metadata"]["managedFields"]
+        return {entry["manager"] for entry in entries if "f:spec" in entry["fieldsV1"]}
+
+    @contextmanager
+    def no_pod_moves(self, version: str) -> Iterator[None]:
+        """What runs is of this version, before and after."""
+        before = self._pods()
+        assert self.web.split() == {version: REPLICAS}
+        yield
+        assert (self._pods(), self.web.split()) == (before, {version: REPLICAS})
+
+    def _pods(self) -> set[str]:
+        return {pod["metadata"]["uid"] for pod in self.web.pods()}
+
+
+def run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def committed(branch: Path, made: dict[str, Any], **metadata: Any) -> None:
+    branch.mkdir(exist_ok=True)
+    (branch / "web.yaml").write_text(json.dumps({**made, "metadata": {**made["metadata"], **metadata}}))
+
+
+@pytest.fixture(params=[(), (ON_THE_SERVER,)], ids=["client", "server"])
+def argo(answering_lab: Lab, tmp_path: Path, say: Say, request: pytest.FixtureRequest) -> Iterator[Argo]:
+    """Main says v1, which runs; Argo CD syncs by itself, and applies on this side."""
+    program = add_argo_cd(answering_lab, say)
+    options = request.param
+    with webs(answering_lab) as new:
+        web = new("web")
+        committed(tmp_path / "main", manifest(web, "v1"))
+        repository = Repository(tmp_path / "main")
+        repository.commit()
+        policy = {**AUTOMATED, "syncOptions": list(options)}
+        with Application(answering_lab, web.namespace, repository, syncPolicy=policy) as shop:
+            argo = Argo(answering_lab, web, tmp_path, repository, shop, program, options)
+            web.until(lambda: argo.phase == "Succeeded", "Argo CD has synced for the first time")
+            web.settle()
+            yield argo
+
+
+only_one_side = pytest.mark.parametrize("argo", [()], indirect=True, ids=["client"])
+
+
+def documented(of: str) -> list[dict[str, Any]]:
+    """`ignoreDifferences` of docs/gitops.md that has this."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/gitops.md").read_text(), re.MULTILINE | re.DOTALL)
+    made = [yaml.safe_load(block) for block in blocks]
+    found = [one.get("spec", one).get("ignoreDifferences") for one in made]
+    (rules,) = (one for one in found if one and of in one[0])
+    return list(rules)
+
+
+def test_where_nothing_is_arranged_argo_cd_puts_its_manifest_back_and_nothing_is_promoted(argo: Argo) -> None:
+    web = argo.web
+    before = web.spec
+    # It comes in the middle of a start as well, and in its last second, which is told as somebody's.
+    argo.away()
+    assert any(WARNED in warning for warning in web.start().warnings)
+    argo.rounds()
+    assert (web.phase, argo.shown) == ("held", ("OutOfSync", HELD))
+    web.admin.clock.sleep(1.1)
+    argo.goes_on()
+    found = web.info()
+    assert found["phase"] == "damaged" and "; Argo CD wrote to it at " in found["why"], found
+    assert "Argo CD" in web.refused(web.promote, "damaged")
+    web.undo()
+    argo.rounds()
+    web.assert_clean(before, "v1")
+    assert argo.shown == SYNCED and argo.managers() == {ARGO}
+
+
+def test_what_argo_cd_ignores_is_the_releases_and_a_merge_in_the_middle_of_it_moves_no_pod(argo: Argo) -> None:
+    """Git first, with a setting for good."""
+    web = argo.web
+    argo.let(ignored=documented("jsonPointers"))
+    with argo.no_pod_moves("v1"):
+        argo.merge("v2")
+        assert argo.shown == SYNCED
+    web.start()
+    argo.looks()
+    held = "held", {"v1": REPLICAS, "v2": 1}, ("Synced", HELD)
+    assert (web.phase, web.split(), argo.shown) == held
+    # What is not ignored is synced, and with it what is: as it stands.
+    made = manifest(web, "v2")
+    made["spec"]["minReadySeconds"] = 3
+    argo.commit(made, labels={"team": "shop"})
+    argo.looks()
+    assert web.get()["metadata"]["labels"]["team"] == "shop"
+    assert (web.phase, web.split(), argo.shown) == held
+    web.promote()
+    with argo.no_pod_moves("v2"):
+        argo.looks()
+        assert argo.shown == SYNCED and argo.managers() == {ARGO} and "minReadySeconds" not in web.spec
+        argo.let(ignored=[])
+        argo.looks()
+    assert web.spec["minReadySeconds"] == 3
+
+
+def test_what_is_ignored_and_undone_stays_undone(argo: Argo) -> None:
+    web = argo.web
+    argo.let(ignored=documented("jsonPointers"))
+    before = web.spec
+    argo.merge("v2")
+    web.start()
+    argo.merge("v2", labels={"team": "shop"})
+    web.undo()
+    with argo.no_pod_moves("v1"):
+        argo.merge("v1")
+    web.assert_clean(before, "v1")
+    argo.let(ignored=[])
+    with argo.no_pod_moves("v1"):
+        argo.looks()
+
+
+def test_what_is_ours_is_ignored_as_long_as_it_is(argo: Argo) -> None:
+    """Merged between the canary and its promotion."""
+    web = argo.web
+    argo.let(ignored=documented("managedFieldsManagers"))
+    web.start()
+    argo.looks()
+    held = "held", {"v1": REPLICAS, "v2": 1}, ("Synced", HELD)
+    assert (web.phase, web.split(), argo.shown) == held
+    argo.merge("v2")
+    assert (web.phase, web.split(), argo.shown) == held
+    web.promote()
+    with argo.no_pod_moves("v2"):
+        argo.looks()
+    assert argo.shown == SYNCED and argo.managers() == {ARGO}
+
+
+def test_what_was_ours_and_is_not_merged_is_put_back(argo: Argo) -> None:
+    web = argo.web
+    argo.let(ignored=documented("managedFieldsManagers"))
+    web.start()
+    web.promote()
+    web.until(lambda: web.split() == {"v1": REPLICAS}, "Argo CD has applied what Git says")
+
+
+def test_a_field_that_git_drops_after_a_release_stays_until_another_change_has_made_it_the_tools(argo: Argo) -> None:
+    web = argo.web
+    environment = [{"name": "MODE", "value": "new"}]
+    made = manifest(web, "v2")
+    made["spec"]["template"]["spec"]["containers"][0]["env"] = environment
+
+    def runs() -> Any:
+        return web.spec["template"]["spec"]["containers"][0].get("env")
+
+    argo.away()
+    web.start(patch={"spec": {"containers": [{"name": "app", "env": environment}]}})
+    web.promote()
+    argo.commit(made)
+    argo.looks()
+    argo.goes_on()
+    for labels, left in (({}, environment), ({"team": "shop"}, None)):
+        argo.commit(made, labels=labels)
+        argo.looks()
+        argo.merge("v2", labels=labels)
+        assert (runs(), argo.shown[0]) == (left, "Synced")
+
+
+@only_one_side
+def test_a_tool_that_goes_on_with_what_it_had_fetched_before_brings_the_version_before_back(argo: Argo) -> None:
+    """Which is why the example has it fetched first. Its own command line has it look at Git in any case."""
+    web = argo.web
+    argo.away()
+    web.start()
+    web.promote()
+    argo.commit(manifest(web, "v2"))
+    argo.shop.set(syncPolicy={"automated": {"enabled": True}})
+    web.until(lambda: web.split() == {"v1": REPLICAS}, "Argo CD has synced what it had fetched")
+    argo.looks()
+    web.until(lambda: web.split() == {"v2": REPLICAS}, "Argo CD has synced what was merged")
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+def test_cluster_first_by_the_example_with_the_commands_of_argo_cd(good: bool, argo: Argo) -> None:
+    committed(argo.folder / "branch", manifest(argo.web, "v2", **({} if good else NEVER_READY)))
+    commands = {
+        "suspend": argo.suspending,
+        "merge": argo.merging("branch"),
+        "fetch": argo.fetching,
+        "resume": argo.resuming,
+        "branch": ["x"],
+    }
+    play = played("gitops_cluster_first.yml", argo.lab, argo.web, argo.folder, commands, "branch", good=good)
+    assert play.code == (0 if good else FAILED), play.output
+    assert argo.shop.spec["syncPolicy"]["automated"] == {**AUTOMATED["automated"], "enabled": True}, play.output
+    with argo.no_pod_moves("v2" if good else "v1"):
+        argo.rounds()
+    assert argo.web.phase == "none" and argo.shown == SYNCED and FIELD_MANAGER not in argo.managers()
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+def test_git_first_by_the_example_with_the_commands_of_argo_cd(good: bool, argo: Argo) -> None:
+    """It syncs when it is asked."""
+    committed(argo.folder / "before", manifest(argo.web, "v1"))
+    argo.away()
+    argo.commit(manifest(argo.web, "v2", **({} if good else NEVER_READY)))
+    commands = {"sync": argo.app("sync"), "revert": argo.merging("before")}
+    play = played("gitops_git_first.yml", argo.lab, argo.web, argo.folder, commands, "main", good=good)
+    assert play.code == (0 if good else FAILED), play.output
+    with argo.no_pod_moves("v2" if good else "v1"):
+        argo.looks()
+        assert argo.shown == SYNCED
+        argo.goes_on()
+    assert argo.web.phase == "none" and FIELD_MANAGER not in argo.managers()
