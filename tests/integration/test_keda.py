@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,10 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     StartRequest,
 )
 from tests.cluster.build import Say
-from tests.cluster.keda.program import version
+from tests.cluster.keda.program import PROGRAM, version
 from tests.cluster.keda.server import GROUP, VERSION, Queue, add_keda
 from tests.cluster.lab import Lab
+from tests.cluster.processes import Recorded
 from tests.integration.shipped_role import releaser
 from tests.integration.situations import webs
 from tests.integration.test_scaling_up import defined, held_beside
@@ -43,6 +46,7 @@ REPLICAS, TARGET = 4, 10
 SOME_ROUNDS = 3
 # The name that KEDA gives to the metric of its first trigger.
 METRICS, METRIC = "external.metrics.k8s.io", "s0-metric-api-length"
+VERSION_LABEL = "app.kubernetes.io/version"
 PAUSED = "autoscaling.keda.sh/paused"
 
 Json = dict[str, Any]
@@ -62,13 +66,17 @@ class Scaled:
         return f"/apis/{GROUP}/{VERSION}/namespaces/{self.web.namespace}/scaledobjects"
 
     def make(
-        self, annotations: Mapping[str, str] | None = None, metric_type: str = "AverageValue", **spec: Any
+        self,
+        annotations: Mapping[str, str] | None = None,
+        metric_type: str = "AverageValue",
+        labels: Mapping[str, str] | None = None,
+        **spec: Any,
     ) -> Scaled:
         """It is there, and its autoscaler is."""
         made = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "ScaledObject",
-            "metadata": {"name": self.web.name, "annotations": dict(annotations or {})},
+            "metadata": {"name": self.web.name, "annotations": dict(annotations or {}), "labels": dict(labels or {})},
             "spec": {
                 "scaleTargetRef": {"name": self.web.name},
                 "pollingInterval": 1,
@@ -172,7 +180,7 @@ def test_its_switches_are_taken_over_kept_and_given_back(
     owners = {"team": "shop"}
     scaled.make(owners, advanced={"horizontalPodAutoscalerConfig": {"behavior": behavior} if behavior else {}})
     web, before = scaled.web, scaled.scaler()["spec"]
-    assert scaled.scaler()["metadata"]["labels"]["app.kubernetes.io/version"] == version()
+    assert scaled.scaler()["metadata"]["labels"][VERSION_LABEL] == version()
     started = web.start(autoscaler=policy)
     assert not started.warnings and started.canary["autoscaler"] == f"ScaledObject/{web.name}"
     for _look in range(2):
@@ -263,6 +271,39 @@ def counted(web: Web, pods: int) -> bool:
     return True
 
 
+@contextmanager
+def standing_still(lab: Lab) -> Iterator[None]:
+    """Its operator does nothing, and then goes on."""
+    process = Recorded.read(lab.layout.record(PROGRAM))
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+
+
+def test_an_operator_that_stands_still_is_waited_for_and_told_of(scaled: Scaled) -> None:
+    web = scaled.make({"team": "shop"}).web
+    with standing_still(scaled.lab):
+        assert "has not taken that over" in web.refused(lambda: web.start(autoscaler=HOLD), "autoscaler")
+        assert scaled.annotations() == {"team": "shop"}
+    web.start(autoscaler=HOLD)
+    with standing_still(scaled.lab):
+        assert any("still reads Disabled" in told for told in web.undo().warnings)
+        assert scaled.annotations() == {"team": "shop"}
+    web.until(lambda: not scaled.disabled(), "KEDA takes it over")
+    scaled.assert_given_back({"team": "shop"})
+
+
+def test_a_version_that_the_scaled_object_has_of_its_own_is_not_taken_for_kedas(scaled: Scaled) -> None:
+    web = scaled.make(labels={VERSION_LABEL: "1.4.0"}).web
+    assert scaled.scaler()["metadata"]["labels"][VERSION_LABEL] == "1.4.0"
+    web.start(autoscaler=PIN)
+    assert not web.undo().warnings
+    scaled.assert_given_back()
+
+
 @pytest.mark.parametrize("after", [1, 2])
 @pytest.mark.parametrize("policy", [HOLD, PIN])
 def test_what_a_run_that_died_has_switched_the_next_verb_gives_back(
@@ -336,17 +377,18 @@ def test_what_is_ignored_is_written_to_by_nobody(scaled: Scaled) -> None:
     assert before[1] == scaled.scaler()["metadata"]["resourceVersion"]
 
 
-def test_one_that_is_paused_as_a_whole_has_no_autoscaler_to_refuse(scaled: Scaled) -> None:
+@pytest.mark.parametrize("mark", [{PAUSED: "true"}, {f"{PAUSED}-replicas": str(REPLICAS)}], ids=["paused", "replicas"])
+def test_one_that_is_paused_as_a_whole_has_no_autoscaler_to_refuse(mark: dict[str, str], scaled: Scaled) -> None:
     web = scaled.make().web
     web.refused(web.start, "autoscaler")
-    scaled.note({PAUSED: "true"})
+    scaled.note(mark)
     web.until(lambda: scaled.hpa() is None, "KEDA has removed its autoscaler")
     assert not web.start().warnings
     scaled.queue.length = 0
     web.bake(3.0)
     web.promote()
-    assert scaled.annotations() == {PAUSED: "true"} and web.split() == {"v2": REPLICAS}
-    scaled.note({PAUSED: None})
+    assert scaled.annotations() == mark and web.split() == {"v2": REPLICAS}
+    scaled.note(dict.fromkeys(mark))
     web.until(lambda: web.spec["replicas"] == 0, "then it scales")
 
 
