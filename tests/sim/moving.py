@@ -69,7 +69,9 @@ class Moving:
         if held and not holds:
             release.going = "undo" if release.is_stable(new) else "promote"
             self._comes_back(release, new, call)
-            release.share = Fraction(0) if release.going == "undo" and release.splits else None
+            # Where no stable pod serves, users stay with the canary until one does.
+            cuts = release.going == "undo" and release.splits and self._served(release, call)
+            release.share = Fraction(0) if cuts else None
             if release.going == "promote":
                 self._promotes(release, new, after, call)
         elif release.going == "promote" and release.is_stable(new):
@@ -84,26 +86,34 @@ class Moving:
 
     def _promises_less(self, release: Release, before: Json, after: Json, call: Called | None) -> None:
         """An autoscaler scales down, which is given back before the clean-up. And no canary pod is kept for a stable one that is not Ready for a
-        reason of its own when an undo begins, or that does not become so at all."""
+        reason of its own when an undo begins, while others are, or that does not become so at all."""
         scaled_down = before["spec"]["replicas"] - after["spec"]["replicas"]
         if release.going != "hold" and scaled_down > 0:
             release.floor -= scaled_down
         old, new = (self._ledger.keys.of(side["spec"]["template"]) for side in (before, after))
         if not release.is_stable(new) or not is_marked(after):
             return
-        active = [pod for pod in self._ledger.pods.pods.values() if pod.active]
         # As far as a look tells, which was before, and may have been at the status of the ReplicaSet.
-        since = call.begun if call is not None else inf
-        ready = [pod.ready and pod.ready_since <= since for pod in active if self._ledger.key(pod) == release.stable]
+        since = _begun(call)
+        ready = [pod.ready and pod.ready_since <= since for pod in self._ledger.pods_of(release.stable)]
         sets = self._ledger.store.of("replicasets").values()
         told = [one["status"] for one in sets if self._ledger.keys.of(one["spec"]["template"]) == release.stable]
         lacking = max(ready.count(False), *(one.get("replicas", 0) - one.get("readyReplicas", 0) for one in told), 0)
         if not release.is_stable(old):
-            release.lacking = lacking
-            release.floor -= lacking
+            some = self._may_have_served(release, call) or any(one.get("readyReplicas") for one in told)
+            release.lacking = lacking if some else 0
+            release.floor -= release.lacking
         elif before["spec"]["strategy"] != after["spec"]["strategy"] and lacking > release.lacking:
             release.floor -= lacking - release.lacking
             release.lacking = lacking
+
+    def _served(self, release: Release, call: Called | None) -> bool:
+        """A stable pod has been Ready since before this call looked."""
+        return any(pod.ready and pod.ready_since <= _begun(call) for pod in self._ledger.pods_of(release.stable))
+
+    def _may_have_served(self, release: Release, call: Called | None) -> bool:
+        """One was, or may have been, when this call looked."""
+        return any(pod.ready or pod.ready_since > _begun(call) for pod in self._ledger.pods_of(release.stable))
 
     def _comes_back(self, release: Release, new: str, call: Called | None) -> None:
         """The stable version, or what a policy makes of it."""
@@ -263,6 +273,11 @@ class Moving:
         """A start of this process has told it so."""
         if self._ledger.release is not None:
             self._held[actor] = self._ledger.release.canary
+
+
+def _begun(call: Called | None) -> float:
+    """When it began to look."""
+    return call.begun if call is not None else inf
 
 
 def _differing(before: Json, after: Json) -> str:

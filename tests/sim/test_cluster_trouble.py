@@ -14,9 +14,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.pods import Nature, Pod
 from tests.sim.running import play
+from tests.sim.test_switch import BLUE, GREEN
+from tests.sim.test_traffic import DRAINING
 from tests.sim.world import World
 
 # Of a pod that does not heed SIGTERM and has an hour for that, or whose node cannot say any more that it has ended.
@@ -164,6 +167,28 @@ def test_no_canary_pod_is_kept_for_a_stable_one_that_is_down_for_a_reason_of_its
         undo,
     )
     assert not [violation for violation in played.violations if "end" not in violation.rule], played.violations
+
+
+HELD_ASIDE = (Ask("start", pods=2, surge=2),)
+
+
+@pytest.mark.parametrize("starts", [HELD_ASIDE, (BLUE, GREEN)], ids=["by pods", "blue and green"])
+def test_a_canary_that_alone_serves_stays_until_a_stable_pod_does(starts: tuple[Ask, ...]) -> None:
+    """All stable pods lose their readiness for half a minute, as with a database that hangs, and the canary is taken back meanwhile."""
+    asks = (*starts, Ask("undo", think=30.0))
+    world = World(History(natures=DRAINING, scripts=(Script("ana", BEGINS, asks=asks),), end=End.UNDO, gateway=Lags()))
+    pods, serving = world.replica_sets.pods, list[int]()
+
+    def hang() -> None:
+        for pod in [one for one in pods.values() if one.version == "v1"]:
+            world.replica_sets.is_unready(pod, 30.0)
+        world.store.listen(lambda _change: serving.append(sum(one.serving for one in pods.values())))
+
+    world.timeline.at(36.0, hang)
+    played = world.play()
+    undo = played.calls[len(starts)]
+    assert undo.begun > 36.0 and undo.told().startswith("changed: undone: no canary pod is left; 4 of 4"), undo.told()
+    assert min(serving) >= 2 and not played.violations, played.violations
 
 
 @pytest.mark.parametrize("end", End)
