@@ -31,6 +31,7 @@ from ..verbs.judging.checks import (
     Tolerance,
     VerifyRequest,
     Via,
+    counts_requests,
     given_samples,
     gives_value,
     history_of,
@@ -118,7 +119,7 @@ def _not_both(given: Parameters, why: str, *options: str) -> None:
 
 
 def _rate_check(name: str, kind: str, given: Parameters, source: SourceAsked) -> RateCheck:
-    tolerance = Tolerance(given["max_ratio"], given["max_increase"])
+    tolerance = Tolerance(given["max_ratio"], given["max_increase"], counts_requests(source))
     if kind == "pods" and given["max_ratio"] is None and given["max_increase"] is None:
         tolerance = Tolerance(max_increase=PODS_MAX_INCREASE)
     at_least(0, given, "bucket_seconds")

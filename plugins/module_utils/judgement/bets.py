@@ -47,16 +47,19 @@ ALL_BETS = FAIL_BETS + PASS_BETS
 _EXCESS_AND_LOG = tuple((bet.excess, bet.log_excess) for bet in ALL_BETS)
 
 
-def log_gains(canary: Count, stable: Count, tolerance: Tolerance, increase: float | None = None) -> list[float]:
+def log_gains(canary: Count, stable: Count, tolerance: Tolerance) -> list[float]:
     """What one look adds to the log evidence of each of ALL_BETS, in that order. Both exposures must be above 0.
 
-    `increase` replaces the tolerance's own (an interval asks about other ones, negative ones too).
+    A look in which no canary could be worse than tolerated speaks for none: who fails every request would pass by it.
     """
-    return gains_at(canary, stable, tolerance.ratio, tolerance.increase if increase is None else increase)
+    gains = gains_at(canary, stable, tolerance.ratio, tolerance.increase)
+    if tolerance.takes_any(stable.bad / stable.total):
+        gains[len(FAIL_BETS) :] = [min(gain, 0.0) for gain in gains[len(FAIL_BETS) :]]
+    return gains
 
 
 def gains_at(canary: Count, stable: Count, ratio: float, increase: float) -> list[float]:
-    """As `log_gains`, for any ratio above 0 and any increase."""
+    """As `log_gains`, for any ratio above 0 and any increase (an interval asks about negative ones, too), of any events."""
     log = math.log
     rho = ratio * canary.total / stable.total
     every = 1.0 + rho

@@ -12,7 +12,7 @@ import math
 from enum import Enum
 
 from ..values import dataclass
-from .bets import FAIL_BETS, PASS_BETS, gains_at
+from .bets import FAIL_BETS, PASS_BETS, log_gains
 from .buckets import BucketRule
 from .evidence import BUCKETS_THAT_MUST_SPEAK, Promise, mixture
 from .samples import Count
@@ -54,7 +54,7 @@ class Traffic:
 class Forecast:
     """`seconds_to_pass`: for a canary that is as good as stable. `samples_to_pass`: both versions' exposure until then.
     `idle`: one version has no traffic. `rate_seen`: the rate that a canary must have for a fail within the window to be
-    likely, and `excess_seen` as a multiple of what is tolerated. None means never. All are means of what is random: runs differ by a factor of two and more.
+    likely, and `excess_seen` as a multiple of what is tolerated. None means never. `hidden`: by stable's own rate, beside which any is tolerated. All are means of what is random: runs differ by a factor of two and more.
     """
 
     window: float
@@ -64,6 +64,7 @@ class Forecast:
     excess_seen: float | None
     reach: Reach
     rate_seen: float | None = None
+    hidden: bool = False
 
     @property
     def message(self) -> str:
@@ -80,6 +81,10 @@ class Forecast:
     def _to_pass(self) -> str:
         if self.idle:
             return "one of the versions has no traffic, so there is nothing to compare: send some to both"
+        if self.hidden:
+            return (
+                "stable is so bad itself that no canary could be told from it, and none passes: mend stable first, or what counts as bad"
+            )
         if self.seconds_to_pass is None:
             return (
                 f"a canary as good as stable never passes with this tolerance, whatever the {self.window:.0f} seconds: "
@@ -119,6 +124,7 @@ def forecast(
         excess_seen=rate_seen / tolerated if rate_seen is not None and tolerated else None,
         reach=_reach(to_pass, window, bucket if promise.guarded else 0.0),
         rate_seen=rate_seen,
+        hidden=tolerance.takes_any(stable_rate),
     )
 
 
@@ -165,7 +171,7 @@ def _seconds(
     bets, weights = side
     canary = Count(traffic.canary * rates[0] * bucket, traffic.canary * bucket)
     stable = Count(traffic.stable * rates[1] * bucket, traffic.stable * bucket)
-    gains = [min(gain, promise.cap) for gain in gains_at(canary, stable, tolerance.ratio, tolerance.increase)[bets]]
+    gains = [min(gain, promise.cap) for gain in log_gains(canary, stable, tolerance)[bets]]
 
     def decided(seconds: float) -> bool:
         grown = seconds / bucket

@@ -166,7 +166,13 @@ class RateTrial:
             says = "watched, nothing bad enough was seen"
         if rule is Rule.MEAN_EVIDENCE:
             says = "suspected: it gave most of the evidence by which the run failed"
-        return f"{says}: {found}{_too_few(len(worst.series)) if rule is Rule.WINDOW_ENDED else ''}"
+        return f"{says}: {found}{self._undecided(worst) if rule is Rule.WINDOW_ENDED else ''}"
+
+    def _undecided(self, worst: StreamFigures) -> str:
+        hidden = sum(self._check.tolerance.takes_any(look.stable.bad / look.stable.total) for look in worst.series)
+        if hidden:
+            return f"; in {hidden} of {len(worst.series)} looks stable was so bad itself that no canary could be told from it, and none passes by these"
+        return _too_few(len(worst.series))
 
 
 def _too_few(looks: int) -> str:

@@ -24,11 +24,13 @@ class Tolerance:
 
     A missing `max_ratio` counts as 1, a missing `max_increase` as 0. Recommend both together: the ratio alone can
     never pass while stable has no bad event, the increase alone is slow on high rates.
+    `of_requests`: bad events are some of what is exposed, so that no rate is above 1.
     Errors: JudgementError for a ratio that is not above 0, a negative increase, or a value above a million.
     """
 
     max_ratio: float | None = None
     max_increase: float | None = None
+    of_requests: bool = False
 
     def __post_init__(self) -> None:
         if self.max_ratio is not None and not 0 < self.max_ratio <= HIGHEST:
@@ -53,3 +55,7 @@ class Tolerance:
     def tolerated(self, stable_rate: float) -> float:
         """The highest canary rate that is still tolerated beside this rate of stable."""
         return self.ratio * stable_rate + self.increase
+
+    def takes_any(self, stable_rate: float) -> bool:
+        """Stable itself is so bad at this rate that no canary could be told from one that is tolerated."""
+        return self.of_requests and self.tolerated(stable_rate) >= 1

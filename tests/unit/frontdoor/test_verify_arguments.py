@@ -29,6 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 
 URL = {"url": "http://prometheus:9090"}
 COUNTERS = {**URL, "bad": "e{pod=~'<pods>'}", "total": "r{pod=~'<pods>'}"}
+OF_REQUESTS = Tolerance(of_requests=True)
 
 
 def asked(*checks: dict[str, Any], **options: Any) -> VerifyRequest:
@@ -47,7 +48,7 @@ def asked(*checks: dict[str, Any], **options: Any) -> VerifyRequest:
     [
         (
             {"http": {}, "max_ratio": 1.5, "max_increase": 0.005},
-            RateCheck("http", Tolerance(1.5, 0.005)),
+            RateCheck("http", Tolerance(1.5, 0.005, of_requests=True)),
             HttpAsked,
         ),
         ({"pods": {}}, RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked),
@@ -56,10 +57,10 @@ def asked(*checks: dict[str, Any], **options: Any) -> VerifyRequest:
             RateCheck("crashes", Tolerance(max_ratio=2)),
             PodsAsked,
         ),
-        ({"prometheus": COUNTERS}, RateCheck("prometheus"), PrometheusAsked),
+        ({"prometheus": COUNTERS}, RateCheck("prometheus", OF_REQUESTS), PrometheusAsked),
         (
             {"prometheus": {**URL, "histogram": "h{pod=~'<pods>'}", "slower_than": [0.1, 1]}},
-            RateCheck("prometheus", streams=("slower than 0.1 s", "slower than 1 s")),
+            RateCheck("prometheus", OF_REQUESTS, streams=("slower than 0.1 s", "slower than 1 s")),
             PrometheusAsked,
         ),
         ({"prometheus": {**URL, "query": "up"}, "min": 1}, BoundCheck("prometheus", minimum=1), PrometheusAsked),
@@ -69,7 +70,7 @@ def asked(*checks: dict[str, Any], **options: Any) -> VerifyRequest:
             LogsAsked,
         ),
         ({"resources": {"resource": "cpu"}, "max": 1.5, "in_a_row": 5}, BoundCheck("resources", None, 1.5, 5), None),
-        ({"samples": []}, RateCheck("samples"), SamplesAsked),
+        ({"samples": []}, RateCheck("samples", OF_REQUESTS), SamplesAsked),
     ],
 )
 def test_a_check_is_a_question_and_a_source(given: dict[str, Any], check: RateCheck | BoundCheck, kind: Any) -> None:

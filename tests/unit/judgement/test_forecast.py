@@ -45,6 +45,12 @@ def test_a_ratio_alone_never_passes_a_stable_without_errors() -> None:
     assert "give max_increase besides max_ratio" in told.message
 
 
+def test_beside_a_stable_that_fails_itself_nothing_can_be_decided() -> None:
+    told = forecast(Tolerance(1.5, 0.005, of_requests=True), Traffic(100, 100), 0.7, 3600, Promise(), RULE)
+    assert (told.reach, told.seconds_to_pass) == (Reach.NEVER, None)
+    assert "stable is so bad itself" in told.message and "no canary is likely to be caught" in told.message
+
+
 @pytest.mark.parametrize(
     ("window", "reach", "says"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,21 @@ class TestVerdicts:
         verdict = run(Trial(plan()), {"http": (0.005, 0.005)}, until=1200)
         assert verdict.verdict is Verdict.PASS
         assert verdict.after < 600
+
+    @pytest.mark.parametrize("stable", [0.7, 1.0])
+    def test_beside_a_stable_that_fails_itself_none_passes(self, stable: float) -> None:
+        """Of requests: nobody fails more than all of them. A pod may have more than one event in a second."""
+        tolerance = Tolerance(1.5, 0.005, of_requests=True)
+        verdict = run(Trial(plan(RateCheck("http", tolerance))), {"http": (1.0, stable)}, until=300)
+        assert verdict.verdict is Verdict.INCONCLUSIVE
+        assert re.search(r"in \d+ of \d+ looks stable was so bad itself that no canary could be told", verdict.reason)
+        events = run(Trial(plan()), {"http": (stable / 2, stable)}, until=300)
+        assert events.verdict is Verdict.PASS
+
+    def test_an_outage_that_is_over_keeps_nobody_from_a_pass(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(1.5, 0.005, of_requests=True))))
+        run(trial, {"http": (1.0, 1.0)}, until=60)
+        assert run(trial, {"http": (0.005, 0.005)}, until=1200, begin=60).verdict is Verdict.PASS
 
     def test_a_window_too_short_says_so(self) -> None:
         verdict = run(Trial(plan()), {"http": (0.005, 0.005)}, until=30)

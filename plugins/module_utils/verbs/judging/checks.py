@@ -53,6 +53,7 @@ __all__ = [
     "given_samples",
     "gives_value",
     "history_of",
+    "counts_requests",
     "measures_time",
     "needs_pods",
     "needs_stable",
@@ -104,6 +105,11 @@ def needs_pods(source: SourceAsked) -> bool:
     """Its exposure, or whom it asks, are the pods that are there: without a fresh list of them it cannot say anything. What
     Prometheus counts, it counts whoever is there."""
     return isinstance(source, (PodsAsked, LogsAsked)) or (isinstance(source, HttpAsked) and source.via is not Via.URL)
+
+
+def counts_requests(source: SourceAsked) -> bool:
+    """Each is bad or is not. Events of pods and lines of logs may be more than the seconds that they are counted in."""
+    return isinstance(source, (HttpAsked, PrometheusAsked, SamplesAsked))
 
 
 def measures_time(source: SourceAsked) -> bool:
