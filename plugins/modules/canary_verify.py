@@ -416,8 +416,8 @@ options:
         promotion, or says why it cannot.
       - Of a Deployment whose promotion is finished it watches the new version alone, by O(checks[].pods) and by
         O(checks[].prometheus.query) with bounds. There is nothing to compare with any more, so this promises nothing about
-        errors. It fails on three bad events of pods that are more than O(checks[].max_increase) allows, where no pod has been Ready for
-        a minute or at the last three looks, or on a bound.
+        errors. It fails on three bad events of pods that are more than O(checks[].max_increase) allows, or on a bound; and, whatever the
+        checks are, where no pod has been Ready for a minute or at the last three looks.
       - A rollback after the promotion needs the ReplicaSet of the version before. Where C(spec.revisionHistoryLimit) is 0 the
         cluster deletes it at the end of the promotion, and the guard warns of that.
       - A guard fails on V(fail) only, whatever O(inconclusive_ok) says.

@@ -25,6 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     CheckAsked,
     PodsAsked,
+    SamplesAsked,
     VerifyRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.guard import ALONE_NOW
@@ -37,6 +38,7 @@ from tests.situations import Web
 
 # One restart an hour more than the stable version has. PODS only has to find nothing; CERTAIN has to be sure.
 PODS = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked())
+COUNTED = CheckAsked(RateCheck("errors"), SamplesAsked(()))
 CERTAIN = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600)), PodsAsked())
 HOUR = 3600.0
 NO_WAIT = Wait(enabled=False)
@@ -272,8 +274,8 @@ def slowly_promoted(web: Web) -> Web:
     return web
 
 
-def guarded(web: Web, **options: Any) -> Outcome:
-    return judged(web, guard=True, **{"interval": 10.0, **options})
+def guarded(web: Web, *checks: CheckAsked, **options: Any) -> Outcome:
+    return judged(web, *checks, guard=True, **{"interval": 10.0, **options})
 
 
 def test_a_guard_ends_when_the_new_version_serves_alone(new: Callable[..., Web]) -> None:
@@ -435,17 +437,17 @@ def test_a_new_version_that_crashes_alone_fails(stage: Stage, new: Callable[...,
     assert "and so without a promise about errors: fail" in message and 300 < found["guard"]["seconds"] < HOUR
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 4])
+@pytest.mark.parametrize(("replicas", "check"), [(1, PODS), (2, PODS), (4, PODS), (4, COUNTED)])
 def test_a_new_version_that_hangs_alone_fails_however_few_pods_it_has(
-    replicas: int, stage: Stage, new: Callable[..., Web]
+    replicas: int, check: CheckAsked, stage: Stage, new: Callable[..., Web]
 ) -> None:
-    """Not Ready once, and never again."""
+    """Not Ready once, and never again; also where what is counted stops with the last stable pod."""
     web = new().make(replicas)
     web.start()
     web.promote()
     for pod in of(stage, "v2"):
         stage.timeline.after(300.0, partial(stage.pods.is_unready, pod, 2 * HOUR))
-    message, found = failed(lambda: guarded(web), "judged_fail")
+    message, found = failed(lambda: guarded(web, check), "judged_fail")
     assert "and so without a promise about errors: fail" in message and 300 < found["guard"]["seconds"] < 400
 
 

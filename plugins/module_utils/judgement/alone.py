@@ -11,8 +11,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterable, Union
 
+from ..values import dataclass
 from .bounds import BoundTrial
 from .checks import BoundCheck, Check, RateCheck
 from .evidence import EVENTS_THAT_MUST_SPEAK
@@ -28,10 +30,31 @@ NO_WARMUP = 0.0
 UNSERVED_SECONDS = 60.0
 
 
+@dataclass(frozen=True)
+class Unserved:
+    """Looks one after the other, in seconds since the run began, at which no pod was Ready."""
+
+    since: float
+    until: float
+    looks: int = 1
+
+    @property
+    def seconds(self) -> float:
+        """So long nobody was served; 0 as long as it may have been seen by chance."""
+        return self.until - self.since if self.looks >= EVENTS_THAT_MUST_SPEAK else 0.0
+
+    def at(self, now: float) -> Unserved:
+        return replace(self, until=now, looks=self.looks + 1)
+
+    @property
+    def verdict(self) -> CheckVerdict:
+        why = f"no pod has been Ready for {self.seconds:.0f} seconds, so that nobody is served"
+        return CheckVerdict("readiness", Verdict.FAIL, Rule.EVENTS, why, decided_after=self.until)
+
+
 class EventTrial:
     """Counts bad events of the new version's pods. It fails when there were at least three, and more than the tolerated
-    increase allows in so many pod-seconds; or when none of its pods is Ready, for a minute, or at three looks up to the last one: each
-    may have lost its readiness once, and nobody is served, so that there is nothing to count."""
+    increase allows in so many pod-seconds."""
 
     def __init__(self, check: RateCheck) -> None:
         self._check = check
@@ -39,7 +62,6 @@ class EventTrial:
         self._series: list[Reading] = []
         self._gaps = Gaps()
         self._failed_after: float | None = None
-        self._unserved: list[float] = []
 
     def add(self, at: float, count: Count) -> None:
         self._count += count
@@ -49,18 +71,9 @@ class EventTrial:
     def miss(self, gap: NoData) -> None:
         self._gaps.miss(gap)
 
-    def serves(self, at: float, ready: bool) -> None:
-        self._unserved = [] if ready else [*self._unserved, at]
-
     @property
     def fails(self) -> bool:
-        too_many = self._count.bad >= EVENTS_THAT_MUST_SPEAK and self._count.bad > self._allowed
-        return too_many or self._unserved_for >= UNSERVED_SECONDS
-
-    @property
-    def _unserved_for(self) -> float:
-        """Seconds up to the last look."""
-        return self._unserved[-1] - self._unserved[0] if len(self._unserved) >= EVENTS_THAT_MUST_SPEAK else 0.0
+        return self._count.bad >= EVENTS_THAT_MUST_SPEAK and self._count.bad > self._allowed
 
     @property
     def _allowed(self) -> float:
@@ -85,12 +98,6 @@ class EventTrial:
         )
 
     def _verdict(self) -> tuple[Verdict, Rule, str]:
-        if self._unserved_for:
-            return (
-                Verdict.FAIL,
-                Rule.EVENTS,
-                f"no pod has been Ready for {self._unserved_for:.0f} seconds, so that nobody is served",
-            )
         found = f"{self._count.bad:g} bad events in {self._count.total:.0f} pod-seconds"
         if self.fails:
             return Verdict.FAIL, Rule.EVENTS, f"{found}, where {self._allowed:.2g} are tolerated"
@@ -101,7 +108,9 @@ class EventTrial:
 
 class LoneTrial:
     """`going_on`: names of the checks whose sources need no stable version. The others are left out of the verdict, and told.
-    It never passes early: it cannot tell when enough has been seen."""
+    It never passes early: it cannot tell when enough has been seen. Whatever the checks are, it fails when no pod of the new version is Ready
+    for a minute, or at three looks up to the last one: each may have lost its readiness once, and there is nothing to count where nobody is
+    served."""
 
     def __init__(self, checks: Iterable[Check], going_on: frozenset[str]) -> None:
         self._checks = tuple(checks)
@@ -110,6 +119,7 @@ class LoneTrial:
             for check in self._checks
             if check.name in going_on
         }
+        self._unserved: Unserved | None = None
 
     def observe(self, name: str, at: float, seen: Count | float) -> None:
         """Bad events of the new version since the look before, or one value. Errors: JudgementError."""
@@ -126,19 +136,22 @@ class LoneTrial:
 
     def serves(self, at: float, ready: bool) -> None:
         """Whether any pod of the new version is Ready, at a look that has seen them."""
-        for trial in self._trials.values():
-            if isinstance(trial, EventTrial):
-                trial.serves(at, ready)
+        if ready:
+            self._unserved = None
+        else:
+            self._unserved = self._unserved.at(at) if self._unserved else Unserved(at, at)
 
     def fails(self, at: float) -> bool:
         for trial in self._trials.values():
             trial.look(at)
-        return any(trial.fails for trial in self._trials.values())
+        unserved = self._unserved.seconds if self._unserved else 0.0
+        return unserved >= UNSERVED_SECONDS or any(trial.fails for trial in self._trials.values())
 
     def report(self, at: float) -> RunVerdict:
         self.fails(at)
-        told = [self._report(check) for check in self._checks]
-        judged = [check for check in told if check.name in self._trials]
+        nobody = [self._unserved.verdict] if self._unserved and self._unserved.seconds else []
+        told = [*nobody, *(self._report(check) for check in self._checks)]
+        judged = [*nobody, *(check for check in told if check.name in self._trials)]
         verdict = overall(judged) if judged else Verdict.INCONCLUSIVE
         matters = [check for check in judged if check.verdict is verdict]
         why = "; ".join(f"{check.name}: {check.reason}" for check in matters)

@@ -82,9 +82,7 @@ class Forecast:
         if self.idle:
             return "one of the versions has no traffic, so there is nothing to compare: send some to both"
         if self.hidden:
-            return (
-                "stable is so bad itself that no canary could be told from it, and none passes: mend stable first, or what counts as bad"
-            )
+            return "stable is so bad itself that no canary could be told from it, and none passes: mend stable first, or what counts as bad"
         if self.seconds_to_pass is None:
             return (
                 f"a canary as good as stable never passes with this tolerance, whatever the {self.window:.0f} seconds: "

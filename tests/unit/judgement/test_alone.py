@@ -58,6 +58,7 @@ def test_events_add_up_over_looks_and_tell_when_it_was_decided() -> None:
     assert [point["value"] for point in as_result(told)["checks"][0]["bound"]["series"]] == [0.025] * 5
 
 
+@pytest.mark.parametrize("check", [PODS, HTTP, QUEUE], ids=lambda check: check.name)
 @pytest.mark.parametrize(
     ("unready", "ready", "fails"),
     [
@@ -70,14 +71,17 @@ def test_events_add_up_over_looks_and_tell_when_it_was_decided() -> None:
     ids=["a minute", "less than that", "at the end", "hardly seen at the end", "not seen in between"],
 )
 def test_a_version_of_which_no_pod_is_ready_fails_however_few_pods_it_has(
-    unready: Iterable[int], ready: Iterable[int], fails: bool
+    unready: Iterable[int], ready: Iterable[int], fails: bool, check: Check
 ) -> None:
-    """One that has two pods loses their readiness twice, which is no event too many, and after that there is nothing to count."""
-    alone = trial(PODS)
-    alone.observe("pods", 5, Count(2, 10))
+    """One that has two pods loses their readiness twice, which is no event too many, and after that there is nothing to count; by whatever it
+    is guarded."""
+    alone = trial(check, going_on={"pods", "queue"} & {check.name})
+    if check is not HTTP:
+        alone.observe(check.name, 5, Count(2, 10) if check is PODS else 1.0)
     for at in sorted((*unready, *ready)):
         alone.serves(at, at in ready)
-        alone.miss("pods", NoData(at, "no pod is Ready"))
+        if check is PODS:
+            alone.miss("pods", NoData(at, "no pod is Ready"))
     last = max((*unready, *ready))
     assert alone.fails(last) is (fails and len(list(unready)) > 3)
     told = alone.report(last)

@@ -183,7 +183,7 @@ class _Lone(Looking):
             self._trial.miss(name, NoData(self._now(), why))
             self._report(f"{name}: {why}")
         duration, told = self._request.duration, 0.0
-        while self.names and not self.ended and not self._trial.fails(self._now()) and self._now() < duration:
+        while not self.ended and not self._trial.fails(self._now()) and self._now() < duration:
             self._rest(self._request.interval, duration)
             self._look()
             if told + REPORT_SECONDS <= self._now() < duration:
