@@ -17,7 +17,13 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
-from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Policies
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
+    End,
+    Headroom,
+    OnFailure,
+    Policies,
+    Through,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage as StageOfARelease
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Meant, Wait
@@ -123,6 +129,25 @@ def test_no_canary_is_promoted_whose_pod_did_not_stand_the_last_judgement(
         stage.timeline.after(60.0, lambda: befalls(stage, of(stage, "v2")[0]))
     failure, told = release_calls.failed(web, asks)
     assert said in failure.message and told.outcome is Ending.UNDONE and web.split() == {"v1": 4}
+
+
+def hangs(stage: Stage, pod: Pod) -> None:
+    stage.pods.is_unready(pod, 2 * HOUR)
+
+
+@pytest.mark.parametrize("what", [hangs, is_evicted])
+@pytest.mark.parametrize("through", [Through(), Through(End.STEP, 1)], ids=["to its end", "of one step"])
+def test_a_canary_that_does_not_stand_its_judgement_is_taken_back_and_left_to_nobody(
+    through: Through, what: Callable[[Stage, Pod], None], stage: Stage, new: Callable[..., Web]
+) -> None:
+    """The evidence decides neither way, and the pods do."""
+    web = new().make(4)
+    stage.timeline.after(30.0, lambda: what(stage, of(stage, "v2")[0]))
+    judge = VerifyRequest(web.call, (CERTAIN,), duration=60.0)
+    asks = replace(release_calls.asked(web, through=through), judge=judge)
+    _, told = release_calls.failed(web, asks)
+    assert [verdict.verdict for verdict in told.verdicts] == ["inconclusive"]
+    assert told.outcome is Ending.UNDONE and web.split() == {"v1": 4}, told.why
 
 
 def test_a_pod_that_a_scaling_took_or_a_person_deleted_while_he_was_to_decide_is_missed_by_nobody(

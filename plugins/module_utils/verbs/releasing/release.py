@@ -374,6 +374,8 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
     course.release = course.release.judged(verdict, {**course.release.evidence, **_of_samples(told)} if own else told)
     if told["verdict"] != "inconclusive" or request.policies.on_inconclusive is not OnInconclusive.HOLD:
         return True
+    # What does not stand any more has failed, and is no matter of a person.
+    course.looks()
     course.did("pause", pause(course.api, PauseRequest(course.call()), course.report))
     frozen = "The canary is frozen until somebody resumes, promotes or undoes it."
     course.ends(Ending.HELD, ended(outcome.message), frozen, waits_for=WaitsFor.PERSON)
