@@ -99,10 +99,11 @@ class Moving:
         sets = self._ledger.store.of("replicasets").values()
         told = [one["status"] for one in sets if self._ledger.keys.of(one["spec"]["template"]) == release.stable]
         lacking = max(ready.count(False), *(one.get("replicas", 0) - one.get("readyReplicas", 0) for one in told), 0)
+        if not self._may_have_served(release, call) and not any(one.get("readyReplicas") for one in told):
+            lacking = 0  # those of the canary alone may serve
         if not release.is_stable(old):
-            some = self._may_have_served(release, call) or any(one.get("readyReplicas") for one in told)
-            release.lacking = lacking if some else 0
-            release.floor -= release.lacking
+            release.lacking = lacking
+            release.floor -= lacking
         elif before["spec"]["strategy"] != after["spec"]["strategy"] and lacking > release.lacking:
             release.floor -= lacking - release.lacking
             release.lacking = lacking

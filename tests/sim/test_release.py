@@ -229,34 +229,67 @@ def test_what_has_grown_by_hand_is_no_step_any_more(web: Web) -> None:
 
 
 def planned_behind_a_canary(web: Web) -> tuple[ReleaseRequest, Release]:
-    """One of three steps is behind the canary that is there."""
-    web.start(pods=2)
+    """One of three steps is behind the canary that an earlier run of the same left there."""
     request = replace(asked(web, pods=(1, 2, 3)), call=replace(web, takeover=True).call)
+    released(web, replace(request, through=Through.parse("step 2")))
     _, told = released(web, replace(request, through=Through.parse("plan")))
-    assert told.behind == (0,)
+    assert (told.behind, told.left_out) == ((0,), 1)
     return request, told
 
 
-def test_steps_that_were_behind_a_canary_are_left_out_as_long_as_it_is_there(web: Web) -> None:
+def test_steps_that_an_earlier_run_had_come_past_are_left_out_as_long_as_its_canary_is_there(web: Web) -> None:
     request, told = planned_behind_a_canary(web)
     _, told = released(web, replace(request, through=Through.parse("step 2"), previous=told))
     assert (told.reached, web.split()) == (2, {"v1": 3, "v2": 2})
     assert [moment.what for moment in told.timeline] == ["start", "bake"]
 
 
+def held_by_hand(web: Web) -> None:
+    web.start(pods=2)
+
+
+def left_by_fewer_steps(web: Web) -> None:
+    released(web, asked(web, pods=(1, 2), through=Through.parse("step 2")))
+
+
+@pytest.mark.parametrize("holds", [held_by_hand, left_by_fewer_steps])
+def test_what_a_step_asks_that_nobody_stood_is_asked_of_the_canary_as_large_as_it_is(
+    holds: Callable[[Web], None], web: Web
+) -> None:
+    holds(web)
+    request = replace(asked(web, pods=(1, 2, 3)), call=replace(web, takeover=True).call)
+    first, *others = request.steps
+    request = replace(request, steps=(replace(first, verify_tasks="/smoke.yml"), *others))
+    _, told = released(web, request)
+    assert (told.behind, told.left_out, told.to_verify["step"]) == ((0,), 0, 1) and web.split() == {"v1": 3, "v2": 2}
+    _, told = released(web, replace(request, previous=told))
+    assert told.outcome is Ending.RELEASED and told.reached == 3
+
+
+def test_steps_that_are_in_no_order_are_refused_also_beside_a_canary(web: Web) -> None:
+    web.start(pods=2)
+    failure, told = failed(web, replace(asked(web, pods=(3, 1)), call=replace(web, takeover=True).call))
+    assert failure.code == "smaller" and told.outcome is Ending.REFUSED and web.split() == {"v1": 3, "v2": 2}
+
+
+def gone(web: Web) -> None:
+    replace(web, takeover=True).undo()
+
+
 def begun_again(web: Web) -> None:
-    web.undo()
+    gone(web)
     web.start(pods=1)
 
 
-@pytest.mark.parametrize("interferes", [Web.undo, begun_again], ids=["gone", "another"])
+@pytest.mark.parametrize("interferes", [gone, begun_again], ids=["gone", "another"])
 def test_without_the_canary_that_was_planned_with_no_step_is_left_out(
     interferes: Callable[[Web], Any], web: Web
 ) -> None:
     request, told = planned_behind_a_canary(web)
     interferes(web)
     _, told = released(web, replace(request, through=Through.parse("step 1"), previous=told))
-    assert (told.outcome.value, told.behind, told.reached, web.split()) == ("held", (), 1, {"v1": 4, "v2": 1})
+    assert (told.outcome.value, told.behind, told.left_out, told.reached) == ("held", (), 0, 1)
+    assert web.split() == {"v1": 4, "v2": 1}
 
 
 def test_what_the_caller_rejects_is_undone(web: Web) -> None:

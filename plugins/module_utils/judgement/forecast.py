@@ -54,7 +54,8 @@ class Traffic:
 class Forecast:
     """`seconds_to_pass`: for a canary that is as good as stable. `samples_to_pass`: both versions' exposure until then.
     `idle`: one version has no traffic. `rate_seen`: the rate that a canary must have for a fail within the window to be
-    likely, and `excess_seen` as a multiple of what is tolerated. None means never. `hidden`: by stable's own rate, beside which any is tolerated. All are means of what is random: runs differ by a factor of two and more.
+    likely, and `excess_seen` as a multiple of what is tolerated. None means never. `hidden`: by stable's own rate, beside which any is tolerated.
+    All are means of what is random: runs differ by a factor of two and more.
     """
 
     window: float

@@ -96,8 +96,8 @@ class Release:
 
     `planned`: whether every step was tried as a dry run. `reached`: how many steps were held and have stood bake and judgement.
     `evidence`: the last judgement by the release's own checks, as canary_verify gives it, for the next one to go on from. `behind`: steps,
-    counted from 0, that the canary had outgrown before this run; `outgrown`: the `hash` and `run` of that canary, empty where none was (an
-    earlier version does not say).
+    counted from 0, that the canary had outgrown before this run, and `left_out` how many of these an earlier run had come past; `outgrown`: the
+    `hash` and `run` of that canary, empty where none was (an earlier version does not say).
     `canary`: both versions as they were seen last, `stable` and `canary`, each with hash, images and counts, or None. `costs`: of the
     dearest room that was asked for, where it takes new nodes, as canary_headroom_info tells it.
     `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where none is. `noticed`: a mark of
@@ -115,6 +115,7 @@ class Release:
     planned: bool = False
     reached: int = 0
     behind: tuple[int, ...] = ()
+    left_out: int = 0
     outgrown: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[Judged, ...] = ()
     rooms: tuple[Mapping[str, Any], ...] = ()
@@ -177,6 +178,7 @@ class Release:
             "planned": self.planned,
             "reached": self.reached,
             "behind": list(self.behind),
+            "left_out": self.left_out,
             "outgrown": dict(self.outgrown),
             "verdicts": [vars(judged) for judged in self.verdicts],
             "rooms": [dict(room) for room in self.rooms],
@@ -207,6 +209,7 @@ class Release:
                 planned=given.get("planned") is True,
                 reached=_count(given["reached"]),
                 behind=tuple(map(_count, _list(given["behind"]))),
+                left_out=_count(given.get("left_out", 0)),
                 outgrown={k: _text(v) for k, v in _mapping(given.get("outgrown", {})).items()},
                 verdicts=tuple(Judged(**{k: _text(v) for k, v in one.items()}) for one in _list(given["verdicts"])),
                 rooms=tuple(_mapping(room) for room in _list(given["rooms"])),

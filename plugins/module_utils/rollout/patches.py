@@ -337,13 +337,10 @@ def coming_back(hold: Hold | None, record: Record, lacking: int = 0) -> Strategy
 
 
 def lacking(situation: Situation, stable: ReplicaSet) -> int:
-    """How many pods of the stable version that are there are not Ready, before any is asked for by an undo. Where none is, that may pass, and
-    none counts: the canary's pods are the only ones that serve."""
-    return _not_ready(situation, stable) if ready_pods(situation.picture, stable) else 0
-
-
-def _not_ready(situation: Situation, stable: ReplicaSet) -> int:
-    return max(0, current_pods(situation.picture, stable) - ready_pods(situation.picture, stable))
+    """How many pods of the stable version that are there are not Ready, before any is asked for by an undo. Where none is Ready none counts: the
+    canary's pods are the only ones that may serve."""
+    ready = ready_pods(situation.picture, stable)
+    return max(0, current_pods(situation.picture, stable) - ready) if ready else 0
 
 
 def make_way(situation: Situation, record: Record, stable: ReplicaSet) -> Plan | None:
@@ -352,7 +349,7 @@ def make_way(situation: Situation, record: Record, stable: ReplicaSet) -> Plan |
     of before first, which are older than the canary's."""
     deployment, picture, kept = situation.deployment, situation.picture, situation.deployment.strategy.max_unavailable
     beside = {rs.uid for rs in picture.replica_sets if rs.uid != stable.uid and has_pods(picture, rs)}
-    back = coming_back(None, record, _not_ready(situation, stable))
+    back = coming_back(None, record, lacking(situation, stable))
     if (
         not beside
         or record.stable.uid in beside

@@ -306,6 +306,8 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     frees_room = bool(others or picture.terminating)
     stuck = trouble(picture.pods_of(stable), room_comes=frees_room) or refused_pods(stable)
     of = f"{ready} of {deployment.replicas} stable pods are Ready" + (f"; {stuck.why}" if stuck else "")
+    if not ready and any(ready_pods(picture, rs) for rs in others) and deployment.strategy.max_unavailable == 0:
+        of = f"{of}; the canary's stay until one is, as they alone serve"
     # A list of ReplicaSets from before the canary shows none of its pods; the Deployment's own count does.
     counted = deployment.status.replicas - deployment.status.updated
     gone = deployment.observed and stable is not None and stable.replicas == deployment.replicas and not others

@@ -22,6 +22,7 @@ WHOLE = Release(
     stable="5d5f8c9b7",
     reached=1,
     behind=(0,),
+    left_out=1,
     outgrown={"hash": "7c6d9f54b", "run": "awx-41"},
     verdicts=(Judged("step 1", "pass", "as good as stable"),),
     rooms=({"verdict": "needs_nodes", "cost": {"hourly_max": 0.09, "currency": "EUR"}},),

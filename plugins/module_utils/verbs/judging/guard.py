@@ -199,7 +199,7 @@ class _Lone(Looking):
             return Ended(f"another release began (phase {situation.phase.value})")
         self._sides = replace(self._sides, canary=new)
         self._asking.sees(self._sides)
-        self._trial.serves(self._now(), not new.pods or any(pod.ready for pod in new.pods))
+        self._trial.serves(self._now(), not situation.deployment.replicas or any(pod.ready for pod in new.pods))
         return None
 
     def _takes(self, asked: CheckAsked, answers: Answers) -> None:

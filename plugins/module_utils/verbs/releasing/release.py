@@ -233,7 +233,7 @@ def _plan(course: Course, found: Picture | None) -> None:
             if failure.code == Code.SAME_TEMPLATE.value:
                 _already_released(course, seen)
                 return
-            if failure.code != Code.SMALLER.value or number == len(course.request.holds) - 1:
+            if failure.code != Code.SMALLER.value or planned or number == len(course.request.holds) - 1:
                 raise
             behind.append(number)
             continue
@@ -254,7 +254,15 @@ def _plan(course: Course, found: Picture | None) -> None:
         course.warn(blind_guards(request.judge, request.guard, of_owner=of_owner))
     course.planned_from = diagnose(seen)
     outgrown = _named(course.planned_from) if behind else {}
-    course.release = replace(course.release, behind=tuple(behind), outgrown=outgrown, planned=True)
+    left_out = min(len(behind), _stood_by_an_earlier_run(course.planned_from, len(request.steps)))
+    course.release = replace(course.release, behind=tuple(behind), left_out=left_out, outgrown=outgrown, planned=True)
+
+
+def _stood_by_an_earlier_run(situation: Situation, steps: int) -> int:
+    """How many of so many steps a release has come past with the canary that is there. Its size alone does not tell: a person, or a release of
+    other steps, may have held it."""
+    at, of = situation.record.step if situation.record and situation.record.step else (1, steps)
+    return at - 1 if of == steps else 0
 
 
 def _already_released(course: Course, seen: Picture) -> None:
@@ -290,7 +298,7 @@ def _look_what_is_behind(course: Course) -> None:
         situation = account.looked(diagnose(course.site.look()))
     named = Meant(release.outgrown.get("hash", ""), release.outgrown.get("run", ""))
     if situation.phase not in (*HOLDING, Phase.FROZEN) or named.differs(situation):
-        course.release = replace(release, behind=(), outgrown={})
+        course.release = replace(release, behind=(), left_out=0, outgrown={})
 
 
 def _to_plan_from(course: Course, found: Picture | None) -> Picture:
@@ -328,11 +336,12 @@ def _ask_for_room(course: Course) -> None:
 def _stand(course: Course, number: int, step: StepAsked) -> bool:
     """Holds one step, watches and judges it; False where the release waits for the caller or a person now."""
     request, is_last = course.request, number == len(course.request.steps) - 1
-    if number in course.release.behind and not is_last:
+    if number < course.release.left_out and not is_last:
         return True
-    if number in course.release.behind and request.everybody is not None:
-        # An earlier run had given all requests to it by then. It is judged by this one, too, as large as it is.
-        step = replace(step, size=request.everybody.size, traffic=request.everybody.traffic)
+    if number in course.release.behind:
+        # What this step asks is asked of the canary as large as it stands.
+        stands = request.holds[len(course.release.behind)]
+        step = replace(step, size=stands.size, traffic=stands.traffic)
     verified = _is_verified(course, number)
     if not verified:
         hold(course, step)
