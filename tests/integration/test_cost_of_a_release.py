@@ -21,7 +21,7 @@ from tests.situations import Web
 # the Lease, taken and given back, one gives fields back to their owners, and two ask what admission would make of the promotion.
 FIRST = {"pods": 1}
 IMAGES = {"app": "lab.local/app:v2"}
-ROLE, REFUSED = 36, 99
+ROLE, REFUSED = 36, 100
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
     "one step": ([FIRST], 10, 35),
     "two steps": ([FIRST, {"pods": 2}], 12, 50),
