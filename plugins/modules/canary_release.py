@@ -198,6 +198,8 @@ options:
         description:
           - What becomes of a weight that gives a canary pod more requests than each pod gets without a canary. V(refuse) says how many pods
             would do; V(warn) is for those who know that a pod bears more.
+          - It is the same for users who would go back to fewer Ready stable pods than the Deployment's own strategy leaves in any rollout,
+            while the canary serves them.
         type: str
         choices: [refuse, warn]
         default: refuse

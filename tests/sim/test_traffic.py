@@ -573,6 +573,35 @@ def test_nobody_is_sent_back_to_a_stable_version_without_ready_pods_by_whom_the_
     assert again.told().startswith("changed: ") and not one.lacked, (again.told(), one.lacked)
 
 
+@pytest.mark.parametrize(("lost", "refused"), [(1, False), (3, True)])
+def test_fewer_stable_pods_than_any_rollout_leaves_get_nobody_back_whom_the_canary_serves(
+    lost: int, refused: bool
+) -> None:
+    everybody = replace(START, pods=4, surge=4, share="100")
+    less = replace(everybody, share="10", think=60.0)
+    drain, warned = Ask("pause", drain=True, think=1.0), replace(less, overload="warn", think=1.0)
+    one = world(everybody, less, drain, warned, Ask("undo", think=1.0))
+
+    def turns() -> None:
+        for pod in [pod for pod in one.replica_sets.pods.values() if pod.version == "v1"][:lost]:
+            one.replica_sets.is_unready(pod, 120.0)
+
+    one.timeline.at(50.0, turns)
+    calls = one.play().calls[1:5]
+    said = [call.told() for call in calls]
+    who = (
+        " % of the requests for 1 Ready stable pod is more for each than 3 pods get each, as few as the Deployment's own "
+        "strategy leaves"
+    )
+    at_once = f"the undo sends everybody back to the stable version at once: 100{who}"
+    first, second = [
+        said[number].startswith(f"failed (overloaded): {share}{who}") for number, share in enumerate((90, 100))
+    ]
+    agreed, undone = [getattr(call.result, "warnings", ()) for call in calls[2:]]
+    assert first is second is (f"90{who}, and that was asked for" in agreed) is (at_once in undone) is refused, said
+    assert said[2 if refused else 1].startswith("changed: ") and said[3].startswith("changed: undone: "), said
+
+
 SLOW = {**DRAINING, "v2": Nature(40.0, 40.0, ends_in=20.0)}
 
 

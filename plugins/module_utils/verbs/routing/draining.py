@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Sequence
 
 from ...rollout.phase import HOLDING, Situation, ready_pods
 from ...traffic.exposure import Stage, Wanted
 from ...traffic.load import largest_weight
 from ..call.orders import TrafficRequest
-from .bearing import check_stable
+from .bearing import agree_to_return
 from .exposing import expose
 from .isolating import isolate
 from .proving import NotProgrammed, unproven
@@ -23,11 +24,11 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
     """Everybody is sent to the stable version until `refill`. Raises Refusal."""
     if check:
         found = routes.look(canary_hash)
-        _check_stable(routes, found)
+        _check_return(routes, found)
         routes.rehearse(found, lambda now: _drained(now) if now.stage in OURS else Wanted(Stage.ISOLATED), canary_hash)
         return
     found = isolate(routes, canary_hash, again=False)
-    _check_stable(routes, found)
+    _check_return(routes, found)
     try:
         stand = routes.in_force(found, routes.write(found, _drained))
     except NotProgrammed as error:
@@ -35,9 +36,9 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
     routes.tell(stand)
 
 
-def _check_stable(routes: Routes, found: Sequence[Now]) -> None:
+def _check_return(routes: Routes, found: Sequence[Now]) -> None:
     if any(map(_drained, found)):
-        check_stable(routes.account.seen)
+        agree_to_return(routes.account, TrafficRequest(), routes.account.seen, Fraction(0))
 
 
 def _drained(now: Now) -> Wanted | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import partial
 from typing import Callable, Iterator, Sequence
 
@@ -19,6 +20,7 @@ from ...rollout.template import digest
 from ...traffic.exposure import NOBODY, Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
+from .bearing import too_much_for_stable
 from .finding import of_record
 from .proving import NotProgrammed, Written
 from .reclaiming import of_another
@@ -56,6 +58,12 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     if serves:
         _went(routes, partial(keep_stable, routes, found))
     serves = serves and _stable_is_known(routes, found)
+    if (
+        serves
+        and any(_gets_users(routes, now) for now in found)
+        and (what := too_much_for_stable(situation, Fraction(1)))
+    ):
+        routes.account.warn(f"the undo sends everybody back to the stable version at once: {what}")
     service = routes.stable if serves else routes.traffic.service
     wanted = Wanted(Stage.ISOLATED) if serves else Wanted(Stage.OWN, drained=NOBODY)
     to = partial(_sent_to, wanted, every)

@@ -26,7 +26,7 @@ from ..call.orders import StartRequest, TrafficRequest
 from ..call.outcome import Outcome, Report
 from ..call.site import Site
 from ..call.writing import write
-from ..routing.bearing import agree_to_load, check_stable
+from ..routing.bearing import agree_to_load, agree_to_return
 from ..routing.choosing import check_same, choose
 from ..routing.exposing import expose, would_get
 from ..routing.finding import of_record
@@ -71,7 +71,7 @@ def routed(
         routes.check_sticky()
     exposure = would_get(routes, asked or TrafficRequest(), found)
     if any(one.stage is Stage.SPLIT and one.wanted.exposure.weight > exposure.weight for one in found):
-        check_stable(situation)
+        agree_to_return(account, asked or TrafficRequest(), situation, exposure.weight)
     routes.check_room(found, exposure, canary_hash(situation))
     routes.check_beside(exposure)
     routes.check_mirror(found, exposure, canary_hash(situation))
