@@ -941,6 +941,26 @@ def test_no_stable_version_is_said_to_be_back_where_another_template_has_come_wi
     assert any('"web" stays paused: canary_resume' in told for told in failed.result.warnings)
 
 
+def test_what_a_release_has_left_is_removed_before_another_version_is_said_to_be_out() -> None:
+    begun = ana(START, Ask("promote", wait=False))
+    asks = Script("ben", 60.0, asks=(Ask("release", version="v3"),))
+    played = play(History(scripts=(begun, asks), foreign=(Foreign(40.0, "kubectl set image", version="v3"),)))
+    assert_holds(played)
+    released, undone = played.calls[2:]
+    told = "web in namespace shop: already released. All pods run this version."
+    assert (released.told(), undone.told()) == (f"changed: {told}", "ok: no canary is held: nothing to undo")
+
+
+def test_a_promotion_that_comes_with_another_template_is_paused_where_no_history_is_kept_too() -> None:
+    policy = Governed(Hook.ANNOTATES_IN_EARNEST, 12.0)
+    asks = (START, Ask("promote", think=5.0), Ask("undo", think=10.0))
+    played = play(History(history_limit=0, governed=policy, scripts=(ana(*asks),)))
+    assert_holds(played)
+    promoted, undone = played.calls[1:3]
+    assert "and the Deployment was paused at once" in promoted.told()
+    assert undone.told().startswith("changed: undone: no canary pod is left; 4 of 4 stable pods are Ready")
+
+
 @pytest.mark.parametrize("name", FOUND, ids=str)
 def test_it_holds_now(name: str) -> None:
     assert_holds(play(FOUND[name]))

@@ -285,8 +285,14 @@ def halt(situation: Situation) -> Plan | None:
     Deployment exchanges no pods; it is kept at replicas + maxSurge (pkg/controller/deployment/sync.go, scale), so maxSurge must
     not be less than what is there: otherwise pods would go by their ReplicaSets' sizes, whether others are Ready or not.
     """
+    return None if situation.deployment.revision_history_limit == 0 else stop(situation)
+
+
+def stop(situation: Situation) -> Plan | None:
+    """As `halt`, whatever history is kept, of pods that nobody has looked at: going on would take the stable version away as well, only later. A
+    ReplicaSet that has pods is not cleaned up."""
     deployment = situation.deployment
-    if deployment.revision_history_limit == 0 or situation.stable is None or not situation.stable.active:
+    if situation.stable is None or not situation.stable.active:
         return None
     rolling, replicas = deployment.strategy, deployment.replicas
     surge = resolve_fenceposts(rolling.max_surge or 0, rolling.max_unavailable or 0, replicas).surge

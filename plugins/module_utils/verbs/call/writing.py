@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Callable
 
 from ...cluster.errors import ApiError
-from ...rollout.patches import Plan, freeze, halt
+from ...rollout.patches import Plan, freeze, stop
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.record import Record
 from ...rollout.refusal import Code, Refusal
@@ -149,7 +149,7 @@ def _stopped(site: Site, replaced: Replaced) -> Replaced:
     def decide(now: Situation) -> Plan | None:
         if now.phase is not Phase.FOREIGN or now.deployment.paused:
             return None
-        return freeze(now.deployment, paused=True) if holds(now.deployment) else halt(now)
+        return freeze(now.deployment, paused=True) if holds(now.deployment) else stop(now)
 
     if not replaced.plans:
         return replaced

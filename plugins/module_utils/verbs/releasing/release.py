@@ -34,6 +34,7 @@ from ..call.orders import Meant, PauseRequest, UndoRequest, Withdrawn, stands
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.waiting import AWAY
 from ..moving.autoscaling import let_go_of_left
+from ..moving.completion import finish_leftover
 from ..pause import pause
 from ..start import start
 from ..undo import undo
@@ -267,11 +268,13 @@ def _stood_by_an_earlier_run(situation: Situation, steps: int) -> int:
 
 def _already_released(course: Course, seen: Picture) -> None:
     """Of a version that does not run in all pods, which are waited for, this is not said: a rollout that is nobody's, and may never end.
-    No later start would give back what a run that died has pinned."""
+    No later start would clean up after a run that died, or give back what it has pinned."""
     check, deployment = course.request.call.check, seen.deployment
     only_planned = check or course.request.through.before_any_pod
     with accounted(course.site) as account:
         account.looked(diagnose(seen))
+        if not only_planned:
+            seen = finish_leftover(account, seen, course.request.call.actor, check=False)
         let_go_of_left(account, seen, check=only_planned)
         course.takes(account.outcome(""))
     if not deployment.rolled_out and not check:
