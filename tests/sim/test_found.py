@@ -195,6 +195,21 @@ FOUND: dict[str, History] = {
         scripts=(ana(Ask("release", shares=("5",))),),
         foreign=(Foreign(35.0, "kubectl rollout restart"),),
     ),
+    "what a check would write of a hold that somebody lets grow meanwhile is told of that hold, and ends in words": History(
+        replicas=3,
+        scripts=(
+            ana(Ask("release", shares=("0",), mirror="100")),
+            Script(
+                "ben",
+                13.0,
+                machine="there",
+                asks=(Ask("release", think=3.0, shares=("0",)),),
+                faults=(Planned(1, Fault.SLOW, 0.3),),
+            ),
+        ),
+        foreign=(Foreign(16.15, "another strategy", 1),),
+        gateway=Lags(2.0, 0.1),
+    ),
     "a hold that somebody let grow is grown in words": History(
         replicas=8,
         scripts=(ana(START, Ask("start", think=10.0, pods=None, weight=27)),),

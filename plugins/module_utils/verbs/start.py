@@ -318,9 +318,9 @@ def _held(
     begun = decide(before)
     tell_taken_over(account, before, begun)
     tell_scaled(account, before, begun)
-    tell_split(account, situation, begun, request)
+    tell_split(account, before, begun, request)
     if call.check:
-        return foretold(account, situation, begun, wanted, _gets(account, situation, begun, request, routes, found))
+        return foretold(account, before, begun, wanted, _gets(account, before, begun, request, routes, found))
     account.looked(written.situation)
     # Where nothing was written, whoever writes to a route after this look is found by the guard of the next write.
     right_before = found if written.picture is picture else None
