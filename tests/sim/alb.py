@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from .gateway import HOST
+from .gateway import HOST, Makes
 from .objects import NAME, NAMESPACE, Json
-from .server import Server
 
 ALB = "alb"
 _P = "alb.ingress.kubernetes.io/"
@@ -26,7 +25,7 @@ PATHS: list[Json] = [
 ]  # fmt: skip
 
 
-def make(server: Server) -> None:
+def make(server: Makes) -> None:
     """What the user has beside his Service."""
     spec = {"ingressClassName": "alb", "rules": PATHS}
     meta = {"namespace": NAMESPACE, "name": NAME, "annotations": dict(ANNOTATIONS)}

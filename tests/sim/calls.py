@@ -278,6 +278,7 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
             sticky=None if mirror else called.ask.sticky,
             mirror=mirror,
             kind=called.ask.kind,
+            proof=called.ask.proof,
             **_entry(called.ask),
         )
         # What bore copies bears a smaller share, too: a canary only grows.

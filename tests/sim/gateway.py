@@ -10,7 +10,7 @@ which the proxy knows no endpoint, and nowhere else.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -77,7 +77,11 @@ def make(server: Makes, *, routed: bool = True) -> None:
         "spec": {"gatewayClassName": CLASS, "listeners": [{"name": "web", "protocol": "HTTP", "port": 80}]},
         "status": {"addresses": [{"value": ADDRESS}]},
     }
-    of_class = {"metadata": {"name": CLASS}, "status": {"supportedFeatures": [{"name": feature} for feature in CAN]}}
+    of_class = {
+        "metadata": {"name": CLASS},
+        "spec": {"controllerName": CONTROLLER},
+        "status": {"supportedFeatures": [{"name": feature} for feature in CAN]},
+    }
     route = {
         "metadata": {**meta, "name": NAME},
         "spec": {"parentRefs": [{"name": GATEWAY}], "hostnames": [HOST], "rules": RULES},
@@ -163,7 +167,7 @@ def _selects(selector: Mapping[str, str], pod: Json) -> bool:
 
 @dataclass
 class Proxy:
-    """`failing`: told at which Service requests of users fail, whenever they do, and why. `sees`: told what users get, whenever it may have
+    """`failing`: told at which Service requests of users begin to fail, and why. `sees`: told what users get, whenever it may have
     changed. `seen`: the part of the requests of newcomers that pods of another version than v1 get. `copied`: that of which a copy goes
     somewhere."""
 
@@ -185,6 +189,9 @@ class Proxy:
     _versions: dict[str, str] = field(default_factory=dict)
     _heard: dict[str, float] = field(default_factory=dict)
     _asking: set[str] = field(default_factory=set)
+    # At which requests fail, and did at the look before.
+    _out: set[str] = field(default_factory=set)
+    _out_before: set[str] = field(default_factory=set)
     # The last request, and the rule that it was for, until routes change.
     _asked: Knock | None = None
     _matching: Json | None = None
@@ -266,6 +273,7 @@ class Proxy:
         self._look()
 
     def _look(self) -> None:
+        self._out, self._out_before = set(), self._out
         for name, route in self._routes.items():
             rules = [rule for rule in route["spec"]["rules"] if not _is_for_probes(rule)]
             shares = [self._shares(route, rule) for rule in rules]
@@ -279,10 +287,8 @@ class Proxy:
         refs = [ref for ref in rule.get("backendRefs") or () if ref["weight"]]
         whole, shares = sum(ref["weight"] for ref in refs), dict[str, Fraction]()
         if refs and not self.lags.copies and copies(rule):
-            self.failing(
-                refs[0]["name"],
-                f"a rule of route {route['metadata']['name']} has a filter that the proxy does not know",
-            )
+            told = f"a rule of route {route['metadata']['name']} has a filter that the proxy does not know"
+            self._fails(refs[0]["name"], told)
         for ref in refs:
             pods = self._endpoints_of(ref["name"])
             self._have_begun = self._have_begun or bool(pods)
@@ -290,10 +296,15 @@ class Proxy:
                 told = (
                     f"a rule of route {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
                 )
-                self.failing(ref["name"], told)
+                self._fails(ref["name"], told)
             for pod in pods:
                 shares[pod] = shares.get(pod, Fraction(0)) + Fraction(ref["weight"], whole * len(pods))
         return shares
+
+    def _fails(self, service: str, told: str) -> None:
+        self._out.add(service)
+        if service not in self._out_before:
+            self.failing(service, told)
 
     def knock(self, asked: Knock) -> Knocked:
         if self.lags.hidden:
@@ -306,21 +317,27 @@ class Proxy:
         return self._answer(self._matching) if self._matching is not None else Knocked(404)
 
     def _rule_of(self, asked: Knock) -> Json | None:
-        rules = (rule for route in self._routes.values() for rule in route["spec"]["rules"])
-        return next((rule for rule in rules if _matches(rule, asked, plain=self.lags.plain)), None)
+        return rule_of(self._routes.values(), asked, plain=self.lags.plain)
 
     def _answer(self, rule: Json) -> Knocked:
         if not self.lags.copies and copies(rule):
             return Knocked(500)
-        for one in rule.get("filters") or ():
-            if one["type"] == "RequestRedirect":
-                return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")
-        alive = any(self._endpoints_of(ref["name"]) for ref in rule.get("backendRefs") or () if ref["weight"])
-        return (
-            Knocked(200, cookies="" if self.lags.plain else cookies(rule.get("backendRefs") or []))
-            if alive
-            else Knocked(503)
-        )
+        return answer(rule, self._endpoints_of, plain=self.lags.plain)
+
+
+def rule_of(routes: Iterable[Json], asked: Knock, *, plain: bool = False) -> Json | None:
+    rules = (rule for route in routes for rule in route["spec"]["rules"])
+    return next((rule for rule in rules if _matches(rule, asked, plain=plain)), None)
+
+
+def answer(rule: Json, endpoints_of: Callable[[str], Sequence[str]], *, plain: bool = False) -> Knocked:
+    """What whoever meets this rule is told. `endpoints_of`: a Service."""
+    for one in rule.get("filters") or ():
+        if one["type"] == "RequestRedirect":
+            return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")
+    refs = rule.get("backendRefs") or []
+    alive = any(endpoints_of(ref["name"]) for ref in refs if ref["weight"])
+    return Knocked(200, cookies="" if plain else cookies(refs)) if alive else Knocked(503)
 
 
 def _order(change: Change) -> str:

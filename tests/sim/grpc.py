@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from .gateway import GATEWAY, HOST, RULES
+from .gateway import GATEWAY, HOST, RULES, Makes
 from .objects import NAME, NAMESPACE, Json
-from .server import Server
 
 GATEWAY_API_GRPC = "gateway_api_grpc"
-GRPC_RULES: list[Json] = [{"matches": [{"method": {"service": "shop.Web"}}], "backendRefs": RULES[0]["backendRefs"]}]
+GRPC_RULES: list[Json] = [
+    {"matches": [{"method": {"type": "Exact", "service": "shop.Web"}}], "backendRefs": RULES[0]["backendRefs"]}
+]
 
 
-def make(server: Server) -> None:
+def make(server: Makes) -> None:
     """What the user has beside his Service."""
     spec = {"parentRefs": [{"name": GATEWAY}], "hostnames": [HOST], "rules": GRPC_RULES}
     server.create(

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .gateway import HOST
+from .gateway import HOST, Makes
 from .objects import NAME, NAMESPACE, Json
-from .server import Server
 
 ISTIO = "istio"
 HTTP: list[Json] = [
@@ -21,7 +20,7 @@ HTTP: list[Json] = [
 _EVERY = {"path": {"type": "PathPrefix", "value": "/"}}
 
 
-def make(server: Server) -> None:
+def make(server: Makes) -> None:
     """What the user has beside his Service."""
     spec = {"hosts": [HOST], "gateways": ["edge"], "http": HTTP}
     item = {"metadata": {"namespace": NAMESPACE, "name": NAME}, "spec": spec}

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 
 from . import alb, gateway, grpc, istio, nginx
+from .gateway import Makes
 from .history import History
 from .objects import NAME, Json
-from .server import Server
 from .store import Change, Store
 
 
@@ -30,9 +30,9 @@ class Routers:
         if alb.ALB in self._kinds:
             self.translates["ingresses"] = alb.as_route
 
-    def make(self, server: Server) -> None:
+    def make(self, server: Makes) -> None:
         """The gateway, the Service, and what splits users."""
-        others: dict[str, Callable[[Server], None]] = {
+        others: dict[str, Callable[[Makes], None]] = {
             nginx.INGRESS_NGINX: partial(nginx.make, sticky=self._sticky),
             istio.ISTIO: istio.make,
             grpc.GATEWAY_API_GRPC: grpc.make,

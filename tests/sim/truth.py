@@ -6,7 +6,8 @@
     python -m tests.sim.truth --histories 200        on a cluster of its own; prints what differs
 
 Nothing goes wrong with processes and requests here, and both come to rest after each step, so that no difference is one of time. One history
-in five has an autoscaler, and one a Service that is switched or an Ingress, which no proxy hears of.
+in five has an autoscaler, and one routes or a Service that is switched: no proxy hears of those of the real cluster, and whoever asks a gateway
+is answered by what stands there (`beside.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
     diagnose,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import INGRESS_NGINX, SERVICE_SELECTOR
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import Proof
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
@@ -42,15 +44,16 @@ from tests.cluster.lab import start_lab
 from tests.gateways.unheard import await_no_proxy
 
 from . import calls
-from .beside import RealServer, make, told
+from .beside import RealObjects, RealServer, make, told
 from .calls import Called
-from .drawing import STRATEGIES, release, shared
+from .drawing import SPLITS, STRATEGIES, release, shared
 from .foreign import BESIDE, WRITES, Cascade, Somebody
 from .gateway import Lags
 from .history import Ask, Foreign, History, Script
 from .network import Network
 from .objects import NAME, Json, deployment, version_of
 from .pictures import Pictures
+from .routers import Routers
 from .world import World
 
 # What others do by a patch of the Deployment alone, and which the controllers of both then answer.
@@ -125,10 +128,11 @@ def _scaled(chance: random.Random, history: History) -> tuple[History, Sequence[
 
 
 def _routed(chance: random.Random, history: History) -> tuple[History, Sequence[Ask]]:
-    """Of what needs no gateway to tell that it is in force."""
-    kind = chance.choice((SERVICE_SELECTOR, INGRESS_NGINX))
+    """No controller says on a real server that it takes a route: what is not asked is not waited for."""
+    kind = chance.choice(tuple(SPLITS))
+    proof = "prefer" if ROUTERS[kind].proof is Proof.ASKED else "none"
     asks = [
-        ask
+        replace(ask, proof=proof)
         for version in ("v2", "v3")
         for ask in shared(chance, history, release(chance, history, version=version), kind)
     ]
@@ -144,7 +148,7 @@ def played(
     call: Callable[[Called], None],
     others: Somebody,
     look: Callable[[], Situation],
-    every: Callable[[str], Sequence[Json]],
+    every: Callable[[str], Sequence[Json] | None],
 ) -> Iterator[Told]:
     """`every`: all objects of one kind."""
     for number, step in enumerate(steps):
@@ -193,7 +197,10 @@ def _plain(message: str) -> str:
 def simulated(seed: int) -> list[Told]:
     history, steps = drawn(seed)
     world = World(history)
-    network = Network(world.director, world.server, "ana", world.no_faults(), random.Random(seed), world.machine("ana"))
+    knock = world.proxy.knock if world.proxy else None
+    network = Network(
+        world.director, world.server, "ana", world.no_faults(), random.Random(seed), world.machine("ana"), knock
+    )
     world.director.sleep(10.0)
 
     def look() -> Situation:
@@ -266,11 +273,15 @@ def real(seed: int, api: Api, namespace: str) -> list[Told]:
             before = picture
         return diagnose(picture)
 
+    server = RealServer(api, namespace)
+    gateway = RealObjects(server, Routers(history))
+
     def call(called: Called) -> None:
         called.namespace = namespace
-        calls.run(api, called, lambda line: None)
+        with pytest.MonkeyPatch.context() as patcher:
+            patcher.setattr(api, "knock", gateway.knock)
+            calls.run(api, called, lambda line: None)
 
-    server = RealServer(api, namespace)
     make(history, server)
     look()
     return list(played(steps, call, Others(api, namespace, manifest), look, server.all))
