@@ -19,7 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 
 from .answering import Answering
 from .calls import Called
-from .foreign import SOMEBODY
+from .foreign import FOREIGN, SOMEBODY
 from .gateway import PROXY
 from .history import History
 from .leasing import Leasing
@@ -28,7 +28,7 @@ from .moving import Moving
 from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys, is_being_deleted
 from .pictures import Pictures
 from .pods import ReplicaSetController
-from .promises import is_hold, takes_users
+from .promises import is_hold, is_marked, takes_servers, takes_users
 from .releasing import Releasing
 from .routing import ROUTES, Routing
 from .store import Change, Store
@@ -118,12 +118,21 @@ class Witness:
     def _others(self, change: Change, call: Called | None) -> None:
         ledger, rewritten = self._ledger, change.before is not None and change.after is not None
         ledger.repaired = ledger.repaired or (change.by == SOMEBODY and change.kind == "deployments" and rewritten)
+        if change.kind == "deployments" and change.by in FOREIGN:
+            ledger.robbed = ledger.robbed or takes_servers(change.before, change.after)
+        elif change.kind == "deployments" and _begins(change.before, change.after):
+            ledger.robbed = ledger.remade
         of_routes = change.kind in (*ROUTES, "services") and bool(change.before)
         ledger.rerouted = ledger.rerouted or (call is None and of_routes and change.by != PROXY)
         if change.kind == "deployments" and (change.after is None or is_being_deleted(change.after)):
             # Whatever was promised of it is over; of the next one nothing is promised yet.
-            ledger.release = None
+            ledger.release, ledger.remade = None, True
             self._leasing.loses_its_deployment(change)
+
+    @property
+    def is_robbed(self) -> bool:
+        """Others may have taken servers of users."""
+        return self._ledger.robbed
 
     def sees(self, served: Served) -> None:
         self._routing.sees(served)
@@ -180,3 +189,8 @@ class Witness:
             yield f"its behavior is {scaler['spec']['behavior']}"
         if self._ledger.history.quiet and bounds != self._ledger.history.bounds:
             yield f"its bounds were {self._ledger.history.bounds} and are {bounds}"
+
+
+def _begins(before: Json | None, after: Json | None) -> bool:
+    """A release."""
+    return bool(before and after and is_marked(after) and not is_marked(before))

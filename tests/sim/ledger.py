@@ -31,7 +31,8 @@ class Ledger:
     """`tried`: when each user has tried a write of a Deployment last. `calls`: by the name as which each wrote. `release`: the one under
     way; `latest`: that, or the last that was. `repaired`: a person has put the Deployment right by hand, as the last refusal told him to.
     `surprised`: a policy has made other pods of a write than a try of it had told. `rerouted`: somebody with an editor has written a
-    route or a Service."""
+    route or a Service. `robbed`: what others wrote to the Deployment may take servers of users (promises.py), and no release has begun since.
+    `remade`: it was deleted, and proxies hear late of what is there in its place."""
 
     history: History
     store: Store
@@ -46,6 +47,8 @@ class Ledger:
     repaired: bool = False
     rerouted: bool = False
     surprised: bool = False
+    robbed: bool = False
+    remade: bool = False
     _keys_of: dict[str, str] = field(default_factory=dict)
 
     def violated(self, rule: str, what: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import pods_for_weight
@@ -15,7 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds impo
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import pods_for
 
 from .history import Ask
-from .objects import Json
+from .objects import Json, is_being_deleted
 
 
 @dataclass
@@ -56,6 +57,28 @@ class Release:
     def is_stable(self, key: str) -> bool:
         """It is the stable version, also as a policy makes it."""
         return key in (self.stable, self.stable_by_policy)
+
+
+def takes_servers(before: Json | None, after: Json | None) -> bool:
+    """After such a write of somebody else to a Deployment nobody can promise that users have a server: it is deleted, or pods of another template
+    come, or fewer, or new ones count sooner, or all of them may be missing."""
+    if after is None or is_being_deleted(after):
+        return True
+    if before is None:
+        return False
+    was, now = before["spec"], after["spec"]
+    return bool(
+        now["template"] != was["template"]
+        or now["replicas"] < was["replicas"]
+        or now.get("minReadySeconds", 0) < was.get("minReadySeconds", 0)
+        or (now["strategy"] != was["strategy"] and may_lack_all(now))
+    )
+
+
+def may_lack_all(spec: Json) -> bool:
+    """A rollout by this strategy may leave no pod for a moment."""
+    rolling, replicas = spec["strategy"].get("rollingUpdate") or {}, spec["replicas"]
+    return resolve_fenceposts(rolling["maxSurge"], rolling["maxUnavailable"], replicas).unavailable >= replicas
 
 
 def is_hold(deployment: Json) -> bool:

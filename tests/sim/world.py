@@ -253,10 +253,10 @@ class World:
         self.witness.sees(served)
 
     def _fails(self, service: str, told: str) -> None:
-        """At the owner's Service only what the Deployment's own strategy promises counts. Whoever else writes to the Deployment may take all
-        of its pods; and so may an undo of which nobody could know that other pods come with it."""
+        """At the owner's Service only what the Deployment's own strategy promises counts. What others write to the Deployment may take all of its
+        pods; and so may an undo of which nobody could know that other pods come with it."""
         lacks = (service == NAME and self.history.may_lack_all) or self.witness.is_surprised
-        if not self.history.foreign and not lacks:
+        if not (lacks or self.witness.is_robbed):
             self._violated_once("no request fails", told)
 
     def _violated_once(self, rule: str, what: str) -> None:
