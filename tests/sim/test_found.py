@@ -972,6 +972,23 @@ def test_a_promotion_that_comes_with_another_template_is_paused_where_no_history
     assert undone.told().startswith("changed: undone: no canary pod is left; 4 of 4 stable pods are Ready")
 
 
+@pytest.mark.parametrize(
+    "fails", [Nature(never_ready=True), Nature(waits="ImagePullBackOff")], ids=["waits", "hopeless"]
+)
+def test_no_stable_pod_goes_for_what_a_policy_makes_of_it_and_what_does_not_get_ready(fails: Nature) -> None:
+    """The undo comes to no end then, and says so; all pods of before serve meanwhile."""
+    undo = Ask("undo", think=20.0, timeout=20.0)
+    world = World(History(governed=Governed(Hook.ANNOTATES, 15.0), scripts=(ana(START, undo),)))
+
+    def fail() -> None:
+        world.replica_sets.natures = {"v1": fails}
+
+    world.timeline.at(20.0, fail)
+    played = world.play()
+    assert_holds(played)
+    assert "4 old pods are left, 0 of 4 stable pods are Ready" in played.calls[1].told()
+
+
 @pytest.mark.parametrize("name", FOUND, ids=str)
 def test_it_holds_now(name: str) -> None:
     assert_holds(play(FOUND[name]))

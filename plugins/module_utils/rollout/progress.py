@@ -314,7 +314,9 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     if gone and not counted and (stuck or ready >= deployment.replicas):
         return Done(f"no canary pod is left; {of}")
     left = sum(current_pods(picture, rs) for rs in others) or counted
-    return Going(f"{count_of(left, 'canary pod', 'is', 'are')} left, {of}", ready * 1000 - left)
+    was_stable = situation.record is not None and any(rs.uid == situation.record.stable.uid for rs in others)
+    which = "old pod" if was_stable else "canary pod"
+    return Going(f"{count_of(left, which, 'is', 'are')} left, {of}", ready * 1000 - left)
 
 
 def keeps_canary(situation: Situation, stable: ReplicaSet) -> Stuck | None:
