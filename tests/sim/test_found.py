@@ -43,6 +43,13 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "a share is planned of the replicas that an autoscaler gives the Deployment meanwhile": History(
+        seed=225531936249253,
+        replicas=1,
+        bounds=(1, 5),
+        load=((15.9, 8),),
+        scripts=(ana(Ask("release", pods=None, weight=51), faults=(Planned(3, Fault.SLOW, 10.0),)),),
+    ),
     "pods that were just made and are not counted yet are pods all the same": History(
         natures={"v2": Nature(restarts=True)}, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=3, surge=4), UNDO),)
     ),

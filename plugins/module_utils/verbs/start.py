@@ -320,6 +320,7 @@ def _held(
     tell_scaled(account, before, begun)
     tell_split(account, before, begun, request)
     if call.check:
+        account.looked(before)
         return foretold(account, before, begun, wanted, _gets(account, before, begun, request, routes, found))
     account.looked(written.situation)
     # Where nothing was written, whoever writes to a route after this look is found by the guard of the next write.
