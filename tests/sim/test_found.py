@@ -19,6 +19,7 @@ from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Scr
 from tests.sim.pods import Nature
 from tests.sim.running import play
 from tests.sim.telling import report
+from tests.sim.users import HEADER
 from tests.sim.world import Played, World
 from tests.toolchain.sampled import sampled
 
@@ -875,6 +876,24 @@ FOUND |= {
         natures={"v2": Nature(3.0, 4.0, ends_in=0.05)},
         deployments=Pace(stops=((11.399356064818958, 33.57825440646989),)),
         scripts=(ana(START, Ask("undo", think=3.0, timeout=20.0), names="run"),),
+    ),
+    "a Service that is made for a Deployment that is gone goes with it": History(
+        seed=60448396219619,
+        scripts=(
+            ana(
+                Ask("start", share="0"),
+                Ask("start", share="5", header=HEADER),
+                faults=(
+                    Planned(10, Fault.LATE, 0.3, 503),
+                    Planned(18, Fault.BUSY, 0.3, 503),
+                    Planned(23, Fault.REFUSED),
+                    Planned(26, Fault.BROKEN_AFTER, 0.3),
+                    Planned(31, Fault.BROKEN_AFTER, 10.0, 503),
+                ),
+            ),
+        ),
+        foreign=(Foreign(8.0, "delete and create", 4, "v1", 31),),
+        gateway=Lags(*BY_NEXT),
     ),
     "nobody gets a canary of which the promotion would make another one": History(
         governed=Governed(Hook.ANNOTATES, 30.0),
