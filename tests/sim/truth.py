@@ -40,6 +40,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers im
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import proving
 from tests.cluster.lab import start_lab
 from tests.gateways.unheard import await_no_proxy
 
@@ -280,6 +281,7 @@ def real(seed: int, api: Api, namespace: str) -> list[Told]:
         called.namespace = namespace
         with pytest.MonkeyPatch.context() as patcher:
             patcher.setattr(api, "knock", gateway.knock)
+            patcher.setattr(proving, "IN_A_ROW", 1)  # it has no replicas that may be late
             calls.run(api, called, lambda line: None)
 
     make(history, server)
