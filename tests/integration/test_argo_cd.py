@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER, PatchKind
 from tests.cluster.argocd.server import Application, ArgoCD, Repository, add_argo_cd
 from tests.cluster.build import Say
+from tests.cluster.gateway.server import define
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, ROOT
 from tests.integration.situations import webs
@@ -173,11 +174,11 @@ def argo(answering_lab: Lab, tmp_path: Path, say: Say, request: pytest.FixtureRe
 only_one_side = pytest.mark.parametrize("argo", [()], indirect=True, ids=["client"])
 
 
-def documented(of: str) -> list[dict[str, Any]]:
-    """`ignoreDifferences` of docs/gitops.md that has this."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/gitops.md").read_text(), re.MULTILINE | re.DOTALL)
-    made = [yaml.safe_load(block) for block in blocks]
-    found = [one.get("spec", one).get("ignoreDifferences") for one in made]
+def documented(of: str, page: str = "gitops") -> list[dict[str, Any]]:
+    """`ignoreDifferences` of that page that has this."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / f"docs/{page}.md").read_text(), re.MULTILINE | re.DOTALL)
+    made = [one for block in blocks if isinstance(one := yaml.safe_load(block), dict)]
+    found = [(one.get("spec") or one).get("ignoreDifferences") for one in made]
     (rules,) = (one for one in found if one and of in one[0])
     return list(rules)
 
@@ -336,3 +337,34 @@ def test_git_first_by_the_example_with_the_commands_of_argo_cd(good: bool, argo:
         assert argo.shown == SYNCED
         argo.goes_on()
     assert argo.web.phase == "none" and FIELD_MANAGER not in argo.managers()
+
+
+def test_the_rules_of_a_route_are_left_alone_as_long_as_it_is_told_so(argo: Argo) -> None:
+    """What docs/traffic.md says of Argo CD, and a write of a route as a release makes it."""
+    web = argo.web
+    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{web.namespace}/httproutes/web"
+    split = {"rules": [{"backendRefs": [{"name": name, "port": 80} for name in ("web-stable", "web-canary")]}]}
+    kept = {"annotations": {"coalmine.canary/route": "what it was"}}
+
+    def commit(**metadata: Any) -> None:
+        spec = {"parentRefs": [{"name": "shop"}], "rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}
+        kind = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
+        route = {**kind, "metadata": {"name": "web", **metadata}, "spec": spec}
+        (argo.folder / "main/route.json").write_text(json.dumps(route))
+        argo.repository.commit()
+        argo.looks()
+
+    def backends() -> list[str]:
+        return [one["name"] for one in web.admin.get(path)["spec"]["rules"][0]["backendRefs"]]
+
+    define(argo.lab)
+    argo.let(ignored=documented("jqPathExpressions", "traffic"))
+    commit()
+    web.admin.patch(path, {"metadata": kept, "spec": split}, PatchKind.MERGE, field_manager=FIELD_MANAGER)
+    argo.rounds()
+    assert backends() == ["web-stable", "web-canary"]
+    commit(labels={"team": "shop"})
+    assert web.admin.get(path)["metadata"]["labels"]["team"] == "shop"
+    assert backends() == ["web-stable", "web-canary"]
+    argo.let(ignored=[])
+    web.until(lambda: backends() == ["web"], "Argo CD has put the route back")
