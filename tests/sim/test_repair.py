@@ -410,3 +410,27 @@ def test_an_undo_after_a_promotion_names_the_way_back_from_that(new: Callable[..
         undone.message.endswith("the last release was promoted, which canary_rollback takes back")
         and not undone.changed
     )
+
+
+@pytest.mark.parametrize(("verb", "version"), [("undo", "v2"), ("promote", "v1")])
+def test_a_pod_that_somebody_took_from_its_replica_set_and_users_still_meet_is_named(
+    stage: Stage, verb: str, version: str
+) -> None:
+    """By another hash, to look into it. Kubernetes leaves it alone for good, and so does this: nobody is to believe that it is gone."""
+    web = stage.web().make(3)
+    web.start()
+    pod = next(pod for pod in stage.pods.pods.values() if pod.version == version)
+    shown = stage.store.get("pods", pod.name)
+    assert shown is not None
+    labels = shown["metadata"]["labels"]
+    stage.pods.is_set_apart(pod)
+    apart = stage.store.get("pods", pod.name)
+    assert apart is not None
+    left = {**apart, "metadata": {**apart["metadata"], "labels": {**labels, "pod-template-hash": "debug"}}}
+    stage.store.put("pods", left, "kubectl-label")
+    web.until(lambda: sum(one.ready for one in stage.pods.pods.values()) == 4, "another has taken its place")
+    told = [web.bake(), info(web.admin, InfoRequest(web.name, web.namespace)), getattr(web, verb)()]
+    said = f'Pod "{pod.name}" belongs to no ReplicaSet any more, because somebody has changed its labels'
+    assert [sum(text.startswith(said) for text in outcome.warnings) for outcome in told] == [1, 1, 1]
+    stage.store.put("pods", apart, "kubectl-label")
+    assert not info(web.admin, InfoRequest(web.name, web.namespace)).warnings

@@ -26,6 +26,15 @@ def scaled(record: Record, situation: Situation) -> tuple[str, ...]:
     )
 
 
+def let_go(situation: Situation) -> tuple[str, ...]:
+    """Told of each pod that is no version's any more, and that users of a Service may meet all the same."""
+    return tuple(
+        f'Pod "{pod.name}" belongs to no ReplicaSet any more, because somebody has changed its labels: nothing of this counts it or takes it away, '
+        "and a Service with the selector of the Deployment still sends users to it. Delete it, or take those labels from it as well"
+        for pod in situation.picture.let_go
+    )
+
+
 def several_builds(situation: Situation) -> str:
     """What a person has to know where pods of the canary, or of what is out, run different images by one tag; empty where they do not.
     Whatever a look at them tells is of several versions then."""

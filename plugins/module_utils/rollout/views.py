@@ -600,6 +600,15 @@ class Picture:
 
         return tuple(pod for pod in self.pods or () if pod.terminating and ours(pod))
 
+    @property
+    def let_go(self) -> tuple[Pod, ...]:
+        """Of the pods that the selector finds, those that are Ready and were made for this Deployment, as their names tell, but that its
+        ReplicaSets have let go because somebody has given them another hash (releasePod in pkg/controller/controller_ref_manager.go)."""
+        made = {f"{rs.name}-"[:_LONGEST_GENERATED] for rs in self.replica_sets}
+        return tuple(
+            pod for pod in self.pods or () if not pod.owner_uid and pod.serving and pod.name[:-_RANDOM] in made
+        )
+
 
 def owned_replica_sets(items: Any, deployment_uid: str) -> tuple[ReplicaSet, ...]:
     """The ReplicaSets in `items` (JSON) whose controller is that Deployment, newest revision first."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..cluster.api import Api
-from ..rollout.notices import scaled
+from ..rollout.notices import let_go, scaled
 from ..rollout.phase import Situation, diagnose
 from ..rollout.steady import FirstLook
 from .call.ending import accounted
@@ -48,7 +48,7 @@ def bake(
         # Without an earlier look there is nothing to compare the first one with, but what it shows counts as well.
         seconds = 0.0 if request.call.check else request.seconds
         if situation.record is not None:
-            account.warn(*scaled(situation.record, situation))
+            account.warn(*scaled(situation.record, situation), *let_go(situation))
         waited = stays(account, situation, request.call.meant, seconds, report, since, stood)
         how = waited.progress.why
         if request.call.check:

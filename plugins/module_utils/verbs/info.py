@@ -16,7 +16,7 @@ from ..cluster.api import Api
 from ..cluster.errors import ApiError
 from ..foreign import printable
 from ..rollout.fields import Fields, Malformed, items
-from ..rollout.notices import scaled, several_builds
+from ..rollout.notices import let_go, scaled, several_builds
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE, Record
 from ..rollout.refusal import Refusal
@@ -39,7 +39,7 @@ def info(api: Api, request: InfoRequest) -> Outcome:
             situation = account.looked(diagnose(site.look(pods=True, only_to_tell=True)))
             if situation.record is not None and situation.phase in HOLDING:
                 account.warn(*scaled(situation.record, situation))
-            account.warn(*filter(None, [several_builds(situation)]))
+            account.warn(*filter(None, [several_builds(situation)]), *let_go(situation))
             answer = _with_exposure(account, situation, _answer(request, _of_one(situation), [described(situation)]))
             return _with_holder(site, situation, answer)
     try:

@@ -16,6 +16,7 @@ from ...cluster.errors import ApiError
 from ...rollout import patches
 from ...rollout.identity import hash_of
 from ...rollout.last import OVERTAKEN, PROMOTED, UNDONE, Before, LastRelease, version_before
+from ...rollout.notices import let_go
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.progress import Done, Progress, towards_rollout, towards_stable
@@ -83,7 +84,9 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
     if written.plan is not None and not check and record.intent is Intent.UNDO and record.reason:
         what = f"canary of {', '.join(last.images.values())} was undone"
         tell_why(account, written.picture.deployment, UNDONE_EVENT, what, last)
-    return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
+    ended = account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
+    account.warn(*let_go(ended))
+    return ended
 
 
 def _paused_at_the_end(deployment: Deployment) -> Refusal:
