@@ -26,12 +26,17 @@ def agree_to_load(account: Account, asked: TrafficRequest, weight: Fraction, rep
         account.warn(f"{refusal.what}, and that was asked for")
 
 
-def agree_to_return(account: Account, asked: TrafficRequest, situation: Situation, weight: Fraction) -> None:
-    """Before users go back to the stable version, and the canary keeps `weight`. Raises Refusal as check_stable does, and for more than the stable
-    pods are to bear; a warning where somebody said that it may be so."""
+def agree_to_return(
+    account: Account, asked: TrafficRequest, situation: Situation, before: Fraction, weight: Fraction
+) -> None:
+    """Before users go back to the stable version, and the canary keeps `weight` of what it got `before`. Raises Refusal as check_stable does, and
+    for more than the stable pods are to bear; a warning where somebody said that it may be so, and where they have more than that already: a
+    few more from a bad canary are no reason to leave them with it."""
     check_stable(situation)
     what = too_much_for_stable(situation, 1 - weight)
-    if what and asked.overload == "warn":
+    if what and too_much_for_stable(situation, 1 - before):
+        account.warn(f"{what}, and most of that they get already")
+    elif what and asked.overload == "warn":
         account.warn(f"{what}, and that was asked for")
     elif what:
         raise Refusal(

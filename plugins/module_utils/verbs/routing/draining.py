@@ -37,8 +37,9 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
 
 
 def _check_return(routes: Routes, found: Sequence[Now]) -> None:
-    if any(map(_drained, found)):
-        agree_to_return(routes.account, TrafficRequest(), routes.account.seen, Fraction(0))
+    gets = [one.wanted.exposure.weight for one in found if _drained(one)]
+    if gets:
+        agree_to_return(routes.account, TrafficRequest(), routes.account.seen, max(gets), Fraction(0))
 
 
 def _drained(now: Now) -> Wanted | None:

@@ -70,8 +70,9 @@ def routed(
     if asked is not None and asked.sticky:
         routes.check_sticky()
     exposure = would_get(routes, asked or TrafficRequest(), found)
-    if any(one.stage is Stage.SPLIT and one.wanted.exposure.weight > exposure.weight for one in found):
-        agree_to_return(account, asked or TrafficRequest(), situation, exposure.weight)
+    gets = max((one.wanted.exposure.weight for one in found if one.stage is Stage.SPLIT), default=exposure.weight)
+    if gets > exposure.weight:
+        agree_to_return(account, asked or TrafficRequest(), situation, gets, exposure.weight)
     routes.check_room(found, exposure, canary_hash(situation))
     routes.check_beside(exposure)
     routes.check_mirror(found, exposure, canary_hash(situation))
