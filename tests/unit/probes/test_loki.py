@@ -295,7 +295,7 @@ def test_each_refusal_is_told_and_none_is_believed(case: str, loki: Loki, option
 
 def test_more_lines_than_an_answer_may_have_are_read_on() -> None:
     """The louder a canary fails, the surer it is failed."""
-    loud = [line("web-7c6d-a", ago) for ago in (40, 20) for _each in range(6000)]
+    loud = [said for ago in (40, 20) for said in [line("web-7c6d-a", ago)] * 6000]
     canary, _stable = counted(Loki(loud))
     assert (canary.bad, canary.total) == (2.0, pytest.approx(40, abs=3))
 
