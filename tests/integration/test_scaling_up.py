@@ -183,7 +183,7 @@ def scaled_objects(web: Web) -> str:
 
 @contextmanager
 def operated(web: Web) -> Iterator[None]:
-    """From a loop of its own, the autoscaler is as the ScaledObject says."""
+    """From a loop of its own, the autoscaler is as the ScaledObject says, with the annotations of that."""
     over = threading.Event()
 
     def loops() -> None:
@@ -194,8 +194,10 @@ def operated(web: Web) -> Iterator[None]:
             disabled = found["spec"].get("behavior", {}).get("scaleDown", {}).get("selectPolicy") == "Disabled"
             if paused != disabled:
                 behavior = {"scaleDown": {"selectPolicy": "Disabled"}} if paused else None
+                had = dict.fromkeys(found["metadata"].get("annotations") or {})
+                told = {"metadata": {"annotations": {**had, **notes}}, "spec": {"behavior": behavior}}
                 path = f"{web.autoscalers}/{web.name}-hpa"
-                web.admin.patch(path, {"spec": {"behavior": behavior}}, PatchKind.MERGE, field_manager="keda-operator")
+                web.admin.patch(path, told, PatchKind.MERGE, field_manager="keda-operator")
 
     thread = threading.Thread(target=loops)
     thread.start()
