@@ -21,6 +21,7 @@ from .answering import Answering
 from .calls import Called
 from .foreign import FOREIGN, SOMEBODY
 from .gateway import PROXY
+from .governing import Hook, annotated
 from .history import History
 from .leasing import Leasing
 from .ledger import Ledger, Violation
@@ -122,6 +123,8 @@ class Witness:
             ledger.robbed = ledger.robbed or takes_servers(change.before, change.after)
         elif change.kind == "deployments" and _begins(change.before, change.after):
             ledger.robbed = ledger.remade
+        if call is not None and not ledger.history.quiet and rewritten and _is_surprising(ledger.history, change):
+            ledger.surprised = True
         of_routes = change.kind in (*ROUTES, "services") and bool(change.before)
         ledger.rerouted = ledger.rerouted or (call is None and of_routes and change.by != PROXY)
         if change.kind == "deployments" and (change.after is None or is_being_deleted(change.after)):
@@ -192,5 +195,17 @@ class Witness:
 
 
 def _begins(before: Json | None, after: Json | None) -> bool:
-    """A release."""
-    return bool(before and after and is_marked(after) and not is_marked(before))
+    """A release, and none of which somebody took the marks and a verb puts them there again."""
+    return bool(before and after and is_marked(after) and not is_marked(before) and not is_hold(before))
+
+
+def _is_surprising(history: History, change: Change) -> bool:
+    """Other pods come of a write than a try of it has told."""
+    if (
+        history.governed is None
+        or history.governed.hook is not Hook.ANNOTATES_IN_EARNEST
+        or change.kind != "deployments"
+    ):
+        return False
+    before, after = ((side or {}).get("spec", {}).get("template") for side in (change.before, change.after))
+    return bool(after and before != after and annotated(after) == after)

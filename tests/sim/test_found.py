@@ -51,6 +51,31 @@ FOUND: dict[str, History] = {
         load=((15.9, 8),),
         scripts=(ana(Ask("release", pods=None, weight=51), faults=(Planned(3, Fault.SLOW, 10.0),)),),
     ),
+    "users are not pinned to stable pods that a promotion takes, where nobody can read its record any more": History(
+        seed=79299,
+        replicas=3,
+        deployments=Pace(latest=3.0),
+        scripts=(ana(Ask("start", share="0"), Ask("release", guard=5.0)),),
+        foreign=(Foreign(28.5, "record garbled"),),
+        gateway=Lags(routes=0.1, endpoints=5.0, forgets=True),
+    ),
+    "a rollback of which a policy makes what stands there has changed nothing": History(
+        seed=86664,
+        replicas=1,
+        history_limit=0,
+        governed=Governed(Hook.ANNOTATES_IN_EARNEST, 43.97190872404727, 63.97190872404727),
+        scripts=(
+            Script(
+                "ana",
+                13.0,
+                skew=-4000.0,
+                names="both",
+                asks=(Ask("rollback"), Ask("release", shares=("5",), on_failure="undo"), Ask("rollback")),
+                faults=(Planned(49, Fault.BUSY, 0.3, 504), Planned(60, Fault.BROKEN_AFTER, 2.0, 502)),
+            ),
+        ),
+        gateway=Lags(routes=5.0, endpoints=5.0),
+    ),
     "pods that were just made and are not counted yet are pods all the same": History(
         natures={"v2": Nature(restarts=True)}, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=3, surge=4), UNDO),)
     ),

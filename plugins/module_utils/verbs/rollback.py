@@ -25,7 +25,7 @@ from .call.ending import Account, accounted
 from .call.orders import RollbackRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
-from .call.writing import rehearse, write
+from .call.writing import Written, rehearse, write
 from .moving.completion import finish_leftover, tell_why
 from .moving.ownership import disown
 from .moving.rolling import await_rollout
@@ -51,7 +51,7 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
             return _decide(situation, goal, wanted, left)
 
         rehearsal = rehearse(site, picture, decide, foretold=account.changed) if call.check else None
-        written = rehearsal or write(site, picture, decide)
+        written = rehearsal or _without_effect(account, write(site, picture, decide), goal)
         account.wrote(written.plan)
         if written.plan is not None:
             deployment = picture.deployment
@@ -85,6 +85,17 @@ def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[
             "that its pods are of a new ReplicaSet"
         )
     return stored
+
+
+def _without_effect(account: Account, written: Written, goal: ReplicaSet) -> Written:
+    """What was sent changed nothing where admission makes of the template of `goal` what stands there already, as no dry run has told."""
+    plan, before, after = written.plan, written.decided.deployment, written.picture.deployment
+    if plan is None or plan.annotations or after.generation != before.generation:
+        return written
+    account.warn(
+        f"an admission webhook or policy makes of the pod template of {goal.name} what the Deployment has already: nothing was changed"
+    )
+    return replace(written, plan=None)
 
 
 def _what_is_left(site: Site, picture: Picture, goal: ReplicaSet, request: RollbackRequest) -> LastRelease | None:

@@ -155,8 +155,15 @@ def _going_on(routes: Routes) -> Iterator[None]:
 
 
 def _stable_serves(situation: Situation) -> bool:
-    """Some of its pods are there, and nobody takes them away. A promotion does, and then only both versions together carry the load."""
-    promotes = situation.record is not None and situation.record.intent is Intent.PROMOTE
+    """Some of its pods are there, and nobody takes them away. A promotion does, of which a record that cannot be read tells nothing, and then only
+    both versions together carry the load."""
+    record, stable, deployment = situation.record, situation.stable, situation.deployment
+    if record is not None:
+        promotes = record.intent is Intent.PROMOTE
+    else:
+        promotes = (
+            not holds(deployment) and stable is not None and digest(deployment.template) != digest(stable.template)
+        )
     return not promotes and has_stable(situation)
 
 
