@@ -76,6 +76,25 @@ FOUND: dict[str, History] = {
         ),
         gateway=Lags(routes=5.0, endpoints=5.0),
     ),
+    "a rollback whose answer was lost says that it has changed something": History(
+        seed=95548,
+        max_unavailable=0,
+        deployments=Pace(latest=3.0, stops=((23.149621830077436, 38.19662649689293),)),
+        replica_sets=Pace(latest=3.0, stops=((23.149621830077436, 32.19662649689293),)),
+        scripts=(
+            ana(
+                *(START, START, Ask("rollback"), Ask("info of all"), Ask("info"), Ask("release", held=True)),
+                *(Ask("start", think=3.0), START, Ask("bake", seconds=0.0), Ask("rollback")),
+                names="both",
+                faults=(
+                    Planned(0, Fault.LATE, 2.0),
+                    Planned(22, Fault.LOST_AFTER, 2.0),
+                    Planned(63, Fault.LOST_AFTER, 10.0, 502),
+                ),
+                streams=(PlannedStream(0, StreamFault.SILENT, 2.0),),
+            ),
+        ),
+    ),
     "pods that were just made and are not counted yet are pods all the same": History(
         natures={"v2": Nature(restarts=True)}, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=3, surge=4), UNDO),)
     ),

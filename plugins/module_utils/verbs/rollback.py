@@ -89,8 +89,8 @@ def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[
 
 def _without_effect(account: Account, written: Written, goal: ReplicaSet) -> Written:
     """What was sent changed nothing where admission makes of the template of `goal` what stands there already, as no dry run has told."""
-    plan, before, after = written.plan, written.decided.deployment, written.picture.deployment
-    if plan is None or plan.annotations or after.generation != before.generation:
+    plan = written.plan
+    if plan is None or plan.annotations or plan.is_overtaken_by(written.picture.deployment):
         return written
     account.warn(
         f"an admission webhook or policy makes of the pod template of {goal.name} what the Deployment has already: nothing was changed"
