@@ -252,12 +252,33 @@ def left_by_fewer_steps(web: Web) -> None:
     released(web, asked(web, pods=(1, 2), through=Through.parse("step 2")))
 
 
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_call_that_ends_with_a_step_that_an_earlier_run_had_come_past_has_looked_at_the_canary_that_is_there(
+    hangs: bool, web: Web, stage: Stage
+) -> None:
+    before, request = web.spec, replace(asked(web, pods=(1, 2, 3)), call=replace(web, takeover=True).call)
+    released(web, replace(request, through=Through.parse("step 2")))
+    for pod in [pod for pod in stage.pods.pods.values() if pod.version == "v2"] if hangs else ():
+        stage.pods.is_unready(pod, 9999.0)
+    first = replace(request, through=Through.parse("step 1"))
+    if hangs:
+        failure, told = failed(web, first)
+        assert (failure.code, told.outcome) == ("timeout", Ending.UNDONE)
+    else:
+        _, told = released(web, first)
+        assert (told.outcome, told.left_out, told.run) == (Ending.HELD, 1, web.info()["run"])
+        assert web.split() == {"v1": 3, "v2": 2}
+        _, told = failed(web, replace(request, previous=told, reject="its page is empty"))
+        assert told.outcome is Ending.UNDONE
+    web.assert_clean(before, "v1")
+
+
 @pytest.mark.parametrize("holds", [held_by_hand, left_by_fewer_steps])
 def test_what_a_step_asks_that_nobody_stood_is_asked_of_the_canary_as_large_as_it_is(
     holds: Callable[[Web], None], web: Web
 ) -> None:
     holds(web)
-    request = replace(asked(web, pods=(1, 2, 3)), call=replace(web, takeover=True).call)
+    request = replace(asked(web, pods=(1, 3, 4)), call=replace(web, takeover=True).call)
     first, *others = request.steps
     request = replace(request, steps=(replace(first, verify_tasks="/smoke.yml"), *others))
     _, told = released(web, request)

@@ -205,6 +205,17 @@ def test_a_whole_release_goes_by_its_shares_with_as_many_pods_as_they_need(by: s
     assert_as_before(one)
 
 
+@pytest.mark.parametrize(("held", "gets"), [("20", Fraction(1, 5)), ("3", Fraction(1, 10))])
+def test_a_canary_larger_than_the_first_step_gets_no_more_users_before_that_step_has_found_it_bad(
+    held: str, gets: Fraction
+) -> None:
+    fails = replace(RELEASE, shares=("10", "30"), sizes=(1, 2), by="weights", verdicts=("bad", "good"), think=10.0)
+    one = world(replace(START, share=held, pods=3, surge=4), fails)
+    begun, judged = played(one).calls[:2]
+    assert judged.told().startswith('failed (judged_fail, changed): canary of Deployment "web": fail')
+    assert largest(one, begun.begun, judged.ended or 0.0) == gets
+
+
 @pytest.mark.parametrize("kind", ["gateway_api", "istio", "alb"])
 @pytest.mark.parametrize("seed", range(2))
 def test_a_gateway_that_is_not_asked_has_time_to_hear_of_endpoints_before_users_are_sent_there(

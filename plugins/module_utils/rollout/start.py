@@ -31,13 +31,14 @@ _DIFFERENCES_TOLD = 5
 @dataclass(frozen=True)
 class Wanted:
     """The canary asked for: its template, as the server would store it, and its size (`pods` or `weight` per cent). `grows`: it is a share
-    of a Deployment that may be scaled up meanwhile, and is to stay one."""
+    of a Deployment that may be scaled up meanwhile, and is to stay one. `at_least`: a canary that is there and larger stays as it is."""
 
     template: Mapping[str, Any]
     pods: int | None
     weight: int | None
     room: Room
     grows: bool = False
+    at_least: bool = False
 
 
 @dataclass(frozen=True)
@@ -256,8 +257,10 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
             "Take the canary back with canary_undo, scale it up and start again",
         )
     same = wanted.pods is None and _same_weight(wanted, record)
-    kept = record.pods if same else least(record, hold)
+    kept = record.pods if same else _least(record, hold)
     pods = record.pods if same else _size(wanted, deployment)
+    if pods < kept and wanted.at_least:
+        pods = kept
     if pods < kept:
         raise Refusal(
             Code.SMALLER,
@@ -303,7 +306,7 @@ def _same_object(one: Companion, other: Companion) -> bool:
     return (one.kind.is_of_keda, one.name, one.uid) == (other.kind.is_of_keda, other.name, other.uid)
 
 
-def least(record: Record, hold: Hold) -> int:
+def _least(record: Record, hold: Hold) -> int:
     """The canary pods that a hold may not go below: those that were asked for, or what a share of them has come to since by a scale-down."""
     return min(record.pods, hold.pods) if hold.percent else record.pods
 

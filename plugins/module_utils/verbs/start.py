@@ -241,9 +241,7 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, pinne
         if template.definition is not None:
             account.warn(*not_applied(template.definition, situation.deployment))
     size, room = request.size.among(situation.deployment.replicas), _room(request)
-    pods, record, hold = size.pods, situation.record, situation.hold
-    if request.size.bears is not None and record is not None and hold is not None and pods is not None:
-        pods = max(pods, rollout_start.least(record, hold))  # a smaller share needs fewer, and a hold only grows
+    record = situation.record
     if request.surge is None:
         room = replace(room, surge=situation.deployment.replicas)
     scales_up = pinned is not None and request.autoscaler is AutoscalerPolicy.HOLD
@@ -254,7 +252,7 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, pinne
     shares = request.traffic is not None or (record is not None and record.traffic is not None)
     # What bears a share of the requests bears it of more, too, however many pods that was at first.
     grows = scales_up and (shares or request.size.pods is None)
-    return Wanted(asked.template, pods, size.weight, room, grows)
+    return Wanted(asked.template, size.pods, size.weight, room, grows, size.at_least)
 
 
 def _changed_by_admission(where: str = "") -> str:

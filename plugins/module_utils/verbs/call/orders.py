@@ -226,19 +226,21 @@ class NewTemplate:
 @dataclass(frozen=True)
 class Size:
     """How many canary pods: exactly one of `pods` (a count), `weight` (per cent of all pods, 1 to 99), and `bears`: as few as carry
-    this share (0 to 1) of the requests."""
+    this share (0 to 1) of the requests. `at_least`: a canary that is there and has more keeps them."""
 
     pods: int | None = 1
     weight: int | None = None
     bears: Fraction | None = None
+    at_least: bool = False
 
     def among(self, replicas: int) -> Size:
         """With a count in place of a share of the requests."""
-        return self if self.bears is None else Size(pods_for(self.bears, replicas))
+        return self if self.bears is None else Size(pods_for(self.bears, replicas), at_least=self.at_least)
 
     @classmethod
     def bearing(cls, share: Fraction) -> Size:
-        return cls(pods=None, bears=share)
+        """A smaller share needs fewer, and a hold only grows."""
+        return cls(pods=None, bears=share, at_least=True)
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,8 @@ class TrafficRequest:
     `sticky`: whether users keep the version that they have seen; None leaves it as it is. `kind`: by what (traffic/routers.py).
     `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's own (empty: the only one that selects
     these pods). `seconds`: None for what its kind usually takes; with `proof`, `url`, `address` and `verify` it is kept
-    (rollout/record.py). `overload`: what becomes of a weight that gives a canary pod more than an ordinary pod gets.
+    (rollout/record.py). `overload`: what becomes of a weight that gives a canary pod more than an ordinary pod gets. `at_least`: a canary
+    that gets more than `weight` goes on to get that.
     """
 
     weight: Fraction | None = None
@@ -266,6 +269,7 @@ class TrafficRequest:
     address: str = ""
     verify: bool = True
     overload: str = "refuse"
+    at_least: bool = False
 
     @property
     def promoted_by(self) -> PromoteBy:
@@ -275,6 +279,8 @@ class TrafficRequest:
     def over(self, present: Exposure) -> Exposure:
         from ...traffic.exposure import Exposure, Sticky  # of use to nobody without `traffic`
 
+        if self.at_least and present.weight > (self.weight or 0):
+            return replace(self, weight=None, mirror=None, at_least=False).over(present)
         header = None if self.without_header else self.header or present.header
         weight = present.weight if self.weight is None else self.weight
         keeps = present.sticky is not None if self.sticky is None else self.sticky

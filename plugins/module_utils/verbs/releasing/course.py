@@ -104,6 +104,12 @@ class StepAsked:
     verify_tasks: str = ""
     traffic: TrafficRequest | None = None
 
+    @property
+    def at_least(self) -> StepAsked:
+        """The same asked of a canary that may be larger, which stays as large as it is and gets no fewer of the requests."""
+        traffic = self.traffic and replace(self.traffic, at_least=True)
+        return replace(self, size=replace(self.size, at_least=True), traffic=traffic)
+
 
 # What gives the routes back to their owner, unless it tells what the canary gets.
 _ENDS = ("promote", "undo", "rollback")

@@ -340,11 +340,13 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
     """Holds one step, watches and judges it; False where the release waits for the caller or a person now."""
     request, is_last = course.request, number == len(course.request.steps) - 1
     if number < course.release.left_out and not is_last:
+        if request.through.stops_after(number + 1):
+            # Whoever asked for no more goes on with this canary, or rejects it. It has come past this step, and is not said to be at it.
+            course.step = None
+            hold(course, replace(step.at_least, bake=0.0))
         return True
     if number in course.release.behind:
-        # What this step asks is asked of the canary as large as it stands.
-        stands = request.holds[len(course.release.behind)]
-        step = replace(step, size=stands.size, traffic=stands.traffic)
+        step = step.at_least
     verified = _is_verified(course, number)
     if not verified:
         hold(course, step)
