@@ -1064,6 +1064,18 @@ def test_it_holds_now(name: str) -> None:
     assert_holds(play(FOUND[name]))
 
 
+def test_a_run_that_was_taken_over_leaves_no_service_that_was_made_after_the_others_end() -> None:
+    """It was asked for before that, and got no answer."""
+    start = ana(Ask("start", share="0"), faults=(Planned(16, Fault.LATE, 10.0),))
+    world = World(History(scripts=(start, Script("zoe", 10.0, asks=(Ask("undo", takeover=True),))), gateway=Lags()))
+    played = world.play()
+    assert_holds(played)
+    made, gone = (change for change in world.store.log if change.kind == "services" and change.by == "ana/0")
+    assert made.at > max(call.ended or 0.0 for call in played.calls if call.user == "zoe/0"), "it came before the end"
+    assert (made.before, gone.after) == (None, None)
+    assert list(world.store.of("services")) == ["web"]
+
+
 @pytest.mark.parametrize("number", sampled(range(40)))
 def test_two_starts_of_different_sizes_never_hold_more_than_either_asked_for(number: int) -> None:
     eve = Script("eve", 8.0 + number / 20, asks=(Ask("start", pods=3, surge=3),))

@@ -170,6 +170,11 @@ class Site:
         """What is known of it, as far as a write for it has found out. No request."""
         return (self._fate.went_on or self._fate.ended >= release) and release > 0
 
+    def has_ended(self, release: int) -> bool:
+        """The release of this generation, or a later one, as the Deployment tells by now, whoever has the Lease. A request, by which nothing else is
+        decided."""
+        return last_ended(Deployment.parse(self.api.get(self.deployment_path))) >= release > 0
+
     def ended(self) -> Refusal:
         return Refusal(
             Code.BUSY,

@@ -72,7 +72,7 @@ class Routes:
 
     def __init__(self, account: Account, traffic: Traffic, stable_hash: str, release: str, report: Report) -> None:
         deployment = account.site.target
-        self.account, self.traffic, self._report = account, traffic, report
+        self.account, self.traffic, self.report = account, traffic, report
         self.network = Network(account.site.api, deployment.namespace, traffic.kind, account.site.version)
         self.router = self.network.router
         self.release, self.stable_hash = release, stable_hash
@@ -279,7 +279,7 @@ class Routes:
             return self._planned(stands, asked, canary_hash, owner, token, marked, insists)
 
         def send(route: Route, planned: RoutePlan) -> Route:
-            self._report(f'{self.router.kind} "{name}": {_in_words(planned)}')
+            self.report(f'{self.router.kind} "{name}": {_in_words(planned)}')
             return self.network.write(route, planned)
 
         sent = guarded(

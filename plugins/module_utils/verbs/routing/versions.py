@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Sequence
 
+from ...cluster.errors import ApiError
+from ...rollout.fields import Malformed
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Json, Unroutable
 from ...traffic.services import difference, is_ours, narrowed, ports_of, ready_endpoints
@@ -15,6 +18,9 @@ from ..call.guarded import at_any_time, guarded
 from .lagging import OF_THE_SERVER, until
 from .proving import NotProgrammed
 from .routes import Now, Routes
+
+# No server carries a write out later. Source: kube-apiserver, --request-timeout, a minute unless it is told otherwise.
+CARRIED_OUT_SECONDS = 60.0
 
 
 def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
@@ -35,9 +41,25 @@ def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
 
     permitted = at_any_time if dry_run else routes.mine
     there = network.service(name)
-    sent = guarded(there, decide, send, lambda: network.service(name), _busy(name), permitted=permitted)
+    try:
+        sent = guarded(there, decide, send, lambda: network.service(name), _busy(name), permitted=permitted)
+    except Refusal as refused:
+        if refused.may_have_written and not dry_run:
+            routes.report(f'waiting until no server makes Service "{name}" any more, of which no answer tells')
+            account.site.clock.sleep(CARRIED_OUT_SECONDS)
+            with suppress(ApiError, Malformed):
+                _take_away(routes, name)
+        raise
     account.changed = account.changed or sent.change is not None
     return name
+
+
+def _take_away(routes: Routes, name: str) -> None:
+    """It may have been made after another run had looked what there was to delete, and had ended the release. While it has not, it finds it. No
+    Lease is needed for a name that no other release has. Up to three requests."""
+    found = routes.network.service(name) if routes.account.site.has_ended(int(routes.release)) else None
+    if found is not None and is_ours(found, routes.owner):
+        routes.network.delete(found)
 
 
 def check_as_made(routes: Routes, of_hash: str) -> None:
