@@ -92,9 +92,9 @@ canary:
       returned: always
       type: dict
       contains:
-        replica_set: {type: str, returned: always, description: Name of its ReplicaSet.}
-        hash: {type: str, returned: always, description: Its pod-template-hash.}
-        revision: {type: int, returned: always, description: Number of its revision.}
+        replica_set: {type: str, returned: always, description: 'Name of its ReplicaSet, or V(null) where that is not made yet.'}
+        hash: {type: str, returned: always, description: 'Its pod-template-hash, or V(null) as well.'}
+        revision: {type: int, returned: always, description: 'Number of its revision, or V(null) as well.'}
         images: {type: dict, returned: always, description: Image of each container.}
         counts:
           description:
@@ -118,10 +118,10 @@ canary:
       returned: always
       type: dict
     weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
-    started_at: {type: str, returned: always, description: When the canary was started (UTC).}
-    started_by: {type: str, returned: always, description: Who started the canary.}
-    run: {type: str, returned: always, description: The run that began the release or took it over.}
-    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned or held meanwhile.}
+    started_at: {type: str, returned: always, description: 'When the canary was started (UTC), or V(null) where no record tells.'}
+    started_by: {type: str, returned: always, description: 'Who started the canary, or V(null) as well.'}
+    run: {type: str, returned: always, description: 'The run that began the release or took it over, or V(null) as well.'}
+    autoscaler: {type: str, returned: always, description: 'The HorizontalPodAutoscaler that is pinned or held meanwhile, or V(null) for none.'}
     traffic:
       description: Through what the canary gets requests, or V(null) where Services alone decide.
       returned: always
