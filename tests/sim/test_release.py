@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -54,7 +55,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
 from tests.release_calls import asked, failed, released
 from tests.sim.network import Network
-from tests.sim.objects import version_of
+from tests.sim.objects import Json, version_of
 from tests.sim.stage import Stage
 from tests.situations import Web, image
 
@@ -894,3 +895,25 @@ def test_a_guard_by_a_url_is_told_of_where_the_owners_routes_will_decide(
     http = CheckAsked(RateCheck("http", Tolerance(1.5, 0.01)), HttpAsked(via=via, **(by_url if via is Via.URL else {})))
     said = blind_guards(VerifyRequest(web.call, (http,)), 60.0, of_owner=of_owner)
     assert len(said) == warned and all("via: proxy asks the pods themselves" in one for one in said)
+
+
+def test_a_version_that_a_policy_makes_of_the_one_before_is_not_said_to_be_rolled_back() -> None:
+    stage = Stage()
+    web = stage.web().make(4)
+    released(web, asked(web))
+
+    def replaces_the_old_image(kind: str, before: Json | None, after: Json) -> Json:
+        return json.loads(json.dumps(after).replace(image("v1"), image("v2"))) if kind == "deployments" else after
+
+    stage.server.admission.append(replaces_the_old_image)
+    first = next(rs for rs in web.replica_sets() if image("v1") in json.dumps(rs["spec"]["template"]))
+    with web.unchanged():
+        name, runs = first["metadata"]["name"], str(web.info()["stable"]["hash"])
+        for to, expect in (("", ""), (name, ""), (name, runs)):
+            call = replace(web.call, meant=Meant(hash=expect))
+            with pytest.raises(
+                VerbFailure, match="as before: an admission webhook or policy makes that of the pod template of web-"
+            ):
+                rollback(web.api, RollbackRequest(call, to), web.report)
+    stage.server.admission.clear()
+    assert web.rollback(name).changed

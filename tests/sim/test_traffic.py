@@ -613,8 +613,10 @@ def test_fewer_stable_pods_than_any_rollout_leaves_get_nobody_back_whom_the_cana
     assert said[2 if refused else 1].startswith("changed: ") and said[3].startswith("changed: undone: "), said
 
 
-def test_a_few_more_users_for_stable_pods_that_are_too_few_already_keep_nobody_with_a_canary() -> None:
-    one = world(START, Ask("pause", drain=True, think=60.0))
+@pytest.mark.parametrize("share", [5, 60])
+def test_a_few_more_users_for_stable_pods_that_are_too_few_already_keep_nobody_with_a_canary(share: int) -> None:
+    begun = replace(START, pods=4, surge=4, share=str(share)) if share > 50 else START
+    one = world(begun, Ask("pause", drain=True, think=60.0))
 
     def turns() -> None:
         for pod in [pod for pod in one.replica_sets.pods.values() if pod.version == "v1"][:3]:
@@ -622,8 +624,11 @@ def test_a_few_more_users_for_stable_pods_that_are_too_few_already_keep_nobody_w
 
     one.timeline.at(50.0, turns)
     drained = one.play().calls[1]
-    assert drained.told().startswith("changed: ")
-    assert any("and most of that they get already" in said for said in getattr(drained.result, "warnings", ()))
+    if share > 50:
+        assert drained.told().startswith("failed (overloaded): 100 % of the requests for 1 Ready stable pod ")
+    else:
+        assert drained.told().startswith("changed: ")
+        assert any("and 95 % they get already" in said for said in getattr(drained.result, "warnings", ()))
 
 
 SLOW = {**DRAINING, "v2": Nature(40.0, 40.0, ends_in=20.0)}

@@ -25,7 +25,7 @@ from .call.ending import Account, accounted
 from .call.orders import RollbackRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
-from .call.writing import Written, rehearse, write
+from .call.writing import rehearse, write
 from .moving.completion import finish_leftover, tell_why
 from .moving.ownership import disown
 from .moving.rolling import await_rollout
@@ -41,18 +41,25 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         first = account.looked(diagnose(picture))
         goal, leaving = _goal(first, request), digest(picture.deployment.template)
         wanted = _as_stored(account, picture, goal)
-        _check_leaves(first, wanted, call.meant.hash, leaving)
+        _check_leaves(first, goal, wanted, call.meant.hash, leaving)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
         account.looked(diagnose(picture))
+        to = goal.name if same_template(goal.template, wanted) else f"what admission makes of {goal.name}"
         left = _what_is_left(site, picture, goal, request)
 
         def decide(situation: Situation) -> Plan | None:
-            _check_leaves(situation, wanted, call.meant.hash, leaving)
+            _check_leaves(situation, goal, wanted, call.meant.hash, leaving)
             return _decide(situation, goal, wanted, left)
 
-        rehearsal = rehearse(site, picture, decide, foretold=account.changed) if call.check else None
-        written = rehearsal or _without_effect(account, write(site, picture, decide), goal)
-        account.wrote(written.plan)
+        written = (
+            rehearse(site, picture, decide, foretold=account.changed) if call.check else write(site, picture, decide)
+        )
+        sent = written.plan
+        if sent is not None and not call.check and not sent.is_overtaken_by(written.picture.deployment):
+            # No dry run has told that admission makes what runs of it: the template was not changed, or the generation would count it.
+            account.wrote(sent if sent.annotations else None)
+            raise _stays(written.situation, goal)
+        account.wrote(sent)
         if written.plan is not None:
             deployment = picture.deployment
             account.warn(*(owner.against_rollback(deployment) for owner in owners.owners(deployment)))
@@ -61,16 +68,16 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
             tell_why(account, picture.deployment, EVENT, what, left)
         situation = account.looked(written.situation)
         if call.check:
-            return account.outcome(f"would return to {goal.name}" if written.plan else f"already at {goal.name}")
+            return account.outcome(f"would return to {to}" if written.plan else f"already at {to}")
         if written.plan is not None:
             disown(account, written.picture)
         settled = situation.deployment.rolled_out and len(situation.picture.active) < 2
         if settled or not call.wait.enabled:
-            done = f"already at {goal.name}" if settled else f"returning to {goal.name}"
+            done = f"already at {to}" if settled else f"returning to {to}"
             return account.outcome(done, situation)
         reached = digest(situation.deployment.template)
         situation = await_rollout(account, situation.picture, reached, call, report, remedy=UNFINISHED)
-        return account.outcome(f"returned to {goal.name}", situation)
+        return account.outcome(f"returned to {to}", situation)
 
 
 def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[str, Any]:
@@ -79,7 +86,8 @@ def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[
     if not idle or same_template(picture.deployment.template, goal.template):
         return goal.template
     stored = account.site.try_template(goal.template)
-    if changed := changed_paths(goal.template, stored):
+    changed = changed_paths(goal.template, stored)
+    if changed and not same_template(picture.deployment.template, stored):
         account.warn(
             f"an admission webhook or policy changes the pod template of {goal.name} on its way back ({', '.join(changed)}), so "
             "that its pods are of a new ReplicaSet"
@@ -87,15 +95,14 @@ def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[
     return stored
 
 
-def _without_effect(account: Account, written: Written, goal: ReplicaSet) -> Written:
-    """What was sent changed nothing where admission makes of the template of `goal` what stands there already, as no dry run has told."""
-    plan = written.plan
-    if plan is None or plan.annotations or plan.is_overtaken_by(written.picture.deployment):
-        return written
-    account.warn(
-        f"an admission webhook or policy makes of the pod template of {goal.name} what the Deployment has already: nothing was changed"
+def _stays(situation: Situation, goal: ReplicaSet) -> Refusal:
+    deployment = situation.deployment
+    return Refusal(
+        Code.ADMISSION,
+        f'Deployment "{deployment.name}" in namespace "{deployment.namespace}" runs {_running(situation)} as before: an admission webhook or '
+        f"policy makes that of the pod template of {goal.name}",
+        "Change that policy, or release a version that it lets in",
     )
-    return replace(written, plan=None)
 
 
 def _what_is_left(site: Site, picture: Picture, goal: ReplicaSet, request: RollbackRequest) -> LastRelease | None:
@@ -109,14 +116,17 @@ def _what_is_left(site: Site, picture: Picture, goal: ReplicaSet, request: Rollb
     return replace(last, version=leaving, before=goal.hash, digest=digest(goal.template))
 
 
-def _check_leaves(situation: Situation, wanted: Mapping[str, Any], expected: str, leaving: str) -> None:
+def _check_leaves(
+    situation: Situation, goal: ReplicaSet, wanted: Mapping[str, Any], expected: str, leaving: str
+) -> None:
     """Raises Refusal where the version that goes would be another than the one that is meant (a pod-template-hash), or that was
-    looked at first (the digest of its template)."""
-    deployment = situation.deployment
+    looked at first (the digest of its template); and where it would stay, as admission makes it of the one to go back to."""
+    deployment, runs = situation.deployment, _running(situation)
     if same_template(deployment.template, wanted):
+        is_to_go = runs == expected or version_before(deployment, runs).hash == goal.hash
+        if is_to_go and not same_template(deployment.template, goal.template):
+            raise _stays(situation, goal)
         return
-    current = replica_set_of(deployment.template, situation.picture.replica_sets)
-    runs = current.hash if current else "one without a ReplicaSet"
     if expected and expected != runs:
         what = f"{expected} was expected, and its version is {runs}"
     elif digest(deployment.template) != leaving:
@@ -128,6 +138,12 @@ def _check_leaves(situation: Situation, wanted: Mapping[str, Any], expected: str
         f'Deployment "{deployment.name}" in namespace "{deployment.namespace}" was left alone: {what}',
         "canary_info shows what runs. To leave that version, name it in expect, or leave expect out",
     )
+
+
+def _running(situation: Situation) -> str:
+    """The version, for people: its pod-template-hash where it has a ReplicaSet."""
+    current = replica_set_of(situation.deployment.template, situation.picture.replica_sets)
+    return current.hash if current else "one without a ReplicaSet"
 
 
 def _decide(situation: Situation, goal: ReplicaSet, wanted: Mapping[str, Any], left: LastRelease | None) -> Plan | None:

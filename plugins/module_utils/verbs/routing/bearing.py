@@ -30,12 +30,13 @@ def agree_to_return(
     account: Account, asked: TrafficRequest, situation: Situation, before: Fraction, weight: Fraction
 ) -> None:
     """Before users go back to the stable version, and the canary keeps `weight` of what it got `before`. Raises Refusal as check_stable does, and
-    for more than the stable pods are to bear; a warning where somebody said that it may be so, and where they have more than that already: a
-    few more from a bad canary are no reason to leave them with it."""
+    for more than the stable pods are to bear; a warning where somebody said that it may be so, and where they have more than that already, at least
+    half of what they would get: a few more from a bad canary are no reason to leave them with it."""
     check_stable(situation)
+    already = 1 - before
     what = too_much_for_stable(situation, 1 - weight)
-    if what and too_much_for_stable(situation, 1 - before):
-        account.warn(f"{what}, and most of that they get already")
+    if what and too_much_for_stable(situation, already) and 2 * already >= 1 - weight:
+        account.warn(f"{what}, and {per_cent(already)} % they get already")
     elif what and asked.overload == "warn":
         account.warn(f"{what}, and that was asked for")
     elif what:
