@@ -65,7 +65,7 @@ class Releasing:
         return {one.to_verify["step"] for one in told if one is not None and one.run == run and one.to_verify}
 
     def _has_begun_it(self, call: Called) -> bool:
-        """Nobody has begun another one before."""
+        """Nobody has begun another one before, or one that verified otherwise."""
         asks = (one.ask for one in self._ledger.calls.values() if one.ask.begins)
         return all(_sizes(ask) == _sizes(call.ask) for ask in asks)
 
@@ -171,4 +171,4 @@ class Releasing:
 
 
 def _sizes(ask: Ask) -> tuple[object, ...]:
-    return ask.verb, ask.version, ask.pods, ask.weight, ask.shares, ask.mirror, ask.verdicts
+    return ask.verb, ask.version, ask.pods, ask.weight, ask.shares, ask.mirror, ask.verdicts, ask.verifies

@@ -21,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
     End,
     Headroom,
     OnFailure,
+    OnInconclusive,
     Policies,
     Through,
 )
@@ -137,14 +138,16 @@ def hangs(stage: Stage, pod: Pod) -> None:
 
 @pytest.mark.parametrize("what", [hangs, is_evicted])
 @pytest.mark.parametrize("through", [Through(), Through(End.STEP, 1)], ids=["to its end", "of one step"])
+@pytest.mark.parametrize("policy", [OnInconclusive.HOLD, OnInconclusive.PROMOTE])
 def test_a_canary_that_does_not_stand_its_judgement_is_taken_back_and_left_to_nobody(
-    through: Through, what: Callable[[Stage, Pod], None], stage: Stage, new: Callable[..., Web]
+    policy: OnInconclusive, through: Through, what: Callable[[Stage, Pod], None], stage: Stage, new: Callable[..., Web]
 ) -> None:
     """The evidence decides neither way, and the pods do."""
     web = new().make(4)
     stage.timeline.after(30.0, lambda: what(stage, of(stage, "v2")[0]))
     judge = VerifyRequest(web.call, (CERTAIN,), duration=60.0)
-    asks = replace(release_calls.asked(web, through=through), judge=judge)
+    policies = Policies(headroom=Headroom.SKIP, on_inconclusive=policy)
+    asks = replace(release_calls.asked(web, through=through, policies=policies), judge=judge)
     _, told = release_calls.failed(web, asks)
     assert [verdict.verdict for verdict in told.verdicts] == ["inconclusive"]
     assert told.outcome is Ending.UNDONE and web.split() == {"v1": 4}, told.why

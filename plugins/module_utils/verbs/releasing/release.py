@@ -128,13 +128,11 @@ def _through(course: Course) -> None:
     _look_what_is_behind(course)
     for number, step in enumerate(request.steps):
         course.step = (number + 1, len(request.steps))
-        has_stood = number < course.release.reached
-        is_unseen = has_stood or (_is_verified(course, number) and not request.judges(step))
-        if not has_stood and not _stand(course, number, step):
+        if number >= course.release.reached and not _stand(course, number, step):
             return
         if request.through.stops_after(number + 1):
-            if is_unseen:
-                course.looks_again(None)  # whatever an earlier call has seen
+            if course.seen_last is None:
+                course.looks_again(None)  # whatever an earlier call has seen, or a judgement has found
             course.ends(Ending.HELD, f"Step {number + 1} of {len(request.steps)} is held.", waits_for=WaitsFor.CALLER)
             return
     course.step = None
