@@ -897,15 +897,17 @@ def test_a_guard_by_a_url_is_told_of_where_the_owners_routes_will_decide(
     assert len(said) == warned and all("via: proxy asks the pods themselves" in one for one in said)
 
 
+def _replaces_the_old_image(kind: str, before: Json | None, after: Json) -> Json:
+    del before
+    return json.loads(json.dumps(after).replace(image("v1"), image("v2"))) if kind == "deployments" else after
+
+
 def test_a_version_that_a_policy_makes_of_the_one_before_is_not_said_to_be_rolled_back() -> None:
     stage = Stage()
     web = stage.web().make(4)
     released(web, asked(web))
 
-    def replaces_the_old_image(kind: str, before: Json | None, after: Json) -> Json:
-        return json.loads(json.dumps(after).replace(image("v1"), image("v2"))) if kind == "deployments" else after
-
-    stage.server.admission.append(replaces_the_old_image)
+    stage.server.admission.append(_replaces_the_old_image)
     first = next(rs for rs in web.replica_sets() if image("v1") in json.dumps(rs["spec"]["template"]))
     with web.unchanged():
         name, runs = first["metadata"]["name"], str(web.info()["stable"]["hash"])
@@ -917,3 +919,26 @@ def test_a_version_that_a_policy_makes_of_the_one_before_is_not_said_to_be_rolle
                 rollback(web.api, RollbackRequest(call, to), web.report)
     stage.server.admission.clear()
     assert web.rollback(name).changed
+
+
+@pytest.mark.parametrize("promoting", [False, True])
+def test_an_undo_of_which_a_policy_makes_the_canary_is_stopped_and_done_once_that_is_gone(promoting: bool) -> None:
+    stage = Stage()
+    web = stage.web().make(4)
+    before = web.spec
+    web.start()
+    if promoting:
+        replace(web, wait=replace(web.wait, enabled=False)).promote()
+    stage.server.admission.append(_replaces_the_old_image)
+    into_the_canary = 'turns the stable pod template of Deployment "web-1" into the canary\'s'
+    with web.unchanged(), pytest.raises(VerbFailure, match=into_the_canary):
+        replace(web, checking=True).undo()
+    with pytest.raises(
+        VerbFailure, match=f"{into_the_canary}, and the Deployment was paused at once. Change that policy"
+    ):
+        web.undo()
+    web.admin.clock.sleep(60.0)
+    assert web.split()["v1"] >= 2
+    stage.server.admission.clear()
+    web.undo()
+    web.assert_clean(before, "v1")

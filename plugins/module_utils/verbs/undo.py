@@ -30,7 +30,7 @@ from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import Waited, wait
-from .call.writing import Otherwise, Replaced, Written, as_long_as, busy, rehearse, write
+from .call.writing import Otherwise, Replaced, Written, as_long_as, busy, rehearse, stopped, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
@@ -79,6 +79,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     if _decide(situation, asked, meant) is not None:
         picture = _cut_off(account, situation, lost, call.check, report)
     written = _rehearsed(site, picture, meant, asked) if call.check else _sent(account, picture, meant, asked, report)
+    _check_comes_back(site, written, call.check)
     account.wrote(written.plan)
     if call.check:
         rehearse_finish(account, written.situation, call.actor)
@@ -208,6 +209,16 @@ def _check_meant(meant: Meant, situation: Situation) -> None:
     gone = situation.phase is Phase.NONE and known and not meant.is_out(situation)
     if not gone:
         meant.check(situation)
+
+
+def _check_comes_back(site: Site, written: Written, check: bool) -> None:
+    """Raises Replaced where admission makes the canary of the stable version: its pods would take the place of all others."""
+    situation, plan = written.situation, written.plan
+    if plan is None or situation.record is None or digest(situation.deployment.template) != situation.record.canary:
+        return
+    what = f'an admission webhook or policy turns the stable pod template of Deployment "{situation.deployment.name}" into the canary\'s'
+    remedy = "Change that policy, or exempt the Deployment from it, and then run canary_undo"
+    raise stopped(site, Replaced(what, written.decided if check else written.picture, () if check else (plan,), remedy))
 
 
 def _as_stored(account: Account, written: Written, report: Report) -> Situation:

@@ -57,10 +57,11 @@ class Otherwise(Enum):
 
 class Replaced(Refusal):
     """Another pod template came with `plans`, or would come, where there are none because it was only tried. `picture` is the state after
-    them, or without them."""
+    them, or without them. `remedy`: where it is another than for any release in that phase."""
 
-    def __init__(self, what: str, picture: Picture, plans: tuple[Plan, ...]) -> None:
-        super().__init__(Code.FOREIGN if plans else Code.ADMISSION, what, WORDS[diagnose(picture).phase].remains)
+    def __init__(self, what: str, picture: Picture, plans: tuple[Plan, ...], remedy: str = "") -> None:
+        code = Code.FOREIGN if plans else Code.ADMISSION
+        super().__init__(code, what, remedy or WORDS[diagnose(picture).phase].remains)
         self.picture, self.plans = picture, plans
 
 
@@ -136,13 +137,13 @@ def sent(
         after = replace(before, deployment=site.apply(plan, dry_run=tried))
         if plan.keeps_template and (replaced := _replaced(before, after, None if tried else plan)):
             if otherwise is not Otherwise.IS_TOLD:
-                raise _stopped(site, replaced)
+                raise stopped(site, replaced)
             tell(replaced.what)
     site.let_pass = site.let_pass or (plan.keeps_template and not dry_run)
     return after
 
 
-def _stopped(site: Site, replaced: Replaced) -> Replaced:
+def stopped(site: Site, replaced: Replaced) -> Replaced:
     """No more pods come of a template that came with a write, once the controller has seen that. Nothing where nothing was written, and of a
     release that is over."""
 
@@ -153,17 +154,16 @@ def _stopped(site: Site, replaced: Replaced) -> Replaced:
 
     if not replaced.plans:
         return replaced
+    plans, remedy = replaced.plans, replaced.remedy
     try:
         written = write(site, replaced.picture, decide, otherwise=Otherwise.IS_TOLD)
     except (ApiError, Refusal) as error:
-        return Replaced(
-            f"{replaced.what}, and the Deployment could not be paused ({error})", replaced.picture, replaced.plans
-        )
+        what = f"{replaced.what}, and the Deployment could not be paused ({error})"
+        return Replaced(what, replaced.picture, plans, remedy)
     if written.plan is None:
         return replaced
-    return Replaced(
-        f"{replaced.what}, and the Deployment was paused at once", written.picture, (*replaced.plans, written.plan)
-    )
+    what = f"{replaced.what}, and the Deployment was paused at once"
+    return Replaced(what, written.picture, (*plans, written.plan), remedy)
 
 
 def _replaced(before: Picture, after: Picture, plan: Plan | None) -> Replaced | None:
