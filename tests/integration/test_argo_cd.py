@@ -6,62 +6,48 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER, PatchKind
 from tests.cluster.argocd.server import Application, ArgoCD, Repository, add_argo_cd
 from tests.cluster.build import Say
 from tests.cluster.gateway.server import define
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import FAILED, ROOT
+from tests.integration.gitops import REPLICAS, SOME_ROUNDS, FromGit, committed, documented, good_and_bad, manifest
 from tests.integration.situations import webs
-from tests.integration.test_gitops import NEVER_READY, REPLICAS, copied, manifest, played
-from tests.situations import Web
 
 pytestmark = pytest.mark.slow
 
 ARGO = "argocd-controller"
-SOME_ROUNDS = 3
 WARNED = "Argo CD manages Deployment"
 AUTOMATED = {"automated": {"selfHeal": True, "prune": True}}
+IGNORED = "ignoreDifferences"
 SYNCED, HELD = ("Synced", "Healthy"), "Progressing"
 RESPECT, ON_THE_SERVER = "RespectIgnoreDifferences=true", "ServerSideApply=true"
 
 
 @dataclass(frozen=True)
-class Argo:
-    """Git is a repository with a folder of branches beside it. `shop` is what syncs its main branch. `options`: those of each sync."""
+class Argo(FromGit):
+    """Main is a repository of its own. `shop` is what syncs it. `options`: those of each sync."""
 
-    lab: Lab
-    web: Web
-    folder: Path
     repository: Repository
     shop: Application
     program: ArgoCD
     options: tuple[str, ...]
 
-    def merge(self, version: str, **metadata: Any) -> None:
-        """Main says this, and Argo CD knows it and has done what it does."""
-        self.commit(manifest(self.web, version), **metadata)
-        self.looks()
-
-    def commit(self, made: dict[str, Any], **metadata: Any) -> None:
-        committed(self.folder / "main", made, **metadata)
+    def commit(self, made: Mapping[str, Any], **metadata: Any) -> None:
+        super().commit(made, **metadata)
         self.repository.commit()
 
     def looks(self) -> None:
-        """At Git, and has synced what it syncs by itself."""
         self.shop.refresh()
         self.rounds()
 
@@ -111,8 +97,7 @@ class Argo:
         return self.app("patch", "--type", "merge", "--patch", json.dumps(patch))
 
     def merging(self, branch: str) -> list[str]:
-        copy = copied(self.folder / branch, self.folder / "main")
-        return ["sh", "-c", f"{shlex.join(copy)} && {shlex.join(self.repository.committing)}"]
+        return ["sh", "-c", f"{shlex.join(self.copying(branch, 'main'))} && {shlex.join(self.repository.committing)}"]
 
     def away(self) -> None:
         run(self.suspending)
@@ -127,30 +112,9 @@ class Argo:
         self.shop.set(ignoreDifferences=ignored, syncPolicy={**AUTOMATED, "syncOptions": options})
         self.rounds()
 
-    def managers(self) -> set[str]:
-        """Of whatever is in the spec, but for what the controller of Deployments says of it."""
-        entries = self.web.get()["metadata"]["managedFields"]
-        return {entry["manager"] for entry in entries if "f:spec" in entry["fieldsV1"]}
-
-    @contextmanager
-    def no_pod_moves(self, version: str) -> Iterator[None]:
-        """What runs is of this version, before and after."""
-        before = self._pods()
-        assert self.web.split() == {version: REPLICAS}
-        yield
-        assert (self._pods(), self.web.split()) == (before, {version: REPLICAS})
-
-    def _pods(self) -> set[str]:
-        return {pod["metadata"]["uid"] for pod in self.web.pods()}
-
 
 def run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True)
-
-
-def committed(branch: Path, made: dict[str, Any], **metadata: Any) -> None:
-    branch.mkdir(exist_ok=True)
-    (branch / "web.yaml").write_text(json.dumps({**made, "metadata": {**made["metadata"], **metadata}}))
 
 
 @pytest.fixture(params=[(), (ON_THE_SERVER,)], ids=["client", "server"])
@@ -172,15 +136,6 @@ def argo(answering_lab: Lab, tmp_path: Path, say: Say, request: pytest.FixtureRe
 
 
 only_one_side = pytest.mark.parametrize("argo", [()], indirect=True, ids=["client"])
-
-
-def documented(of: str, page: str = "gitops") -> list[dict[str, Any]]:
-    """`ignoreDifferences` of that page that has this."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / f"docs/{page}.md").read_text(), re.MULTILINE | re.DOTALL)
-    made = [one for block in blocks if isinstance(one := yaml.safe_load(block), dict)]
-    found = [(one.get("spec") or one).get("ignoreDifferences") for one in made]
-    (rules,) = (one for one in found if one and of in one[0])
-    return list(rules)
 
 
 def test_where_nothing_is_arranged_argo_cd_puts_its_manifest_back_and_nothing_is_promoted(argo: Argo) -> None:
@@ -205,7 +160,7 @@ def test_where_nothing_is_arranged_argo_cd_puts_its_manifest_back_and_nothing_is
 def test_what_argo_cd_ignores_is_the_releases_and_a_merge_in_the_middle_of_it_moves_no_pod(argo: Argo) -> None:
     """Git first, with a setting for good."""
     web = argo.web
-    argo.let(ignored=documented("jsonPointers"))
+    argo.let(ignored=documented(IGNORED, having="jsonPointers"))
     with argo.no_pod_moves("v1"):
         argo.merge("v2")
         assert argo.shown == SYNCED
@@ -231,7 +186,7 @@ def test_what_argo_cd_ignores_is_the_releases_and_a_merge_in_the_middle_of_it_mo
 
 def test_what_is_ignored_and_undone_stays_undone(argo: Argo) -> None:
     web = argo.web
-    argo.let(ignored=documented("jsonPointers"))
+    argo.let(ignored=documented(IGNORED, having="jsonPointers"))
     before = web.spec
     argo.merge("v2")
     web.start()
@@ -248,7 +203,7 @@ def test_what_is_ignored_and_undone_stays_undone(argo: Argo) -> None:
 def test_what_is_ours_is_ignored_as_long_as_it_is(argo: Argo) -> None:
     """Merged between the canary and its promotion."""
     web = argo.web
-    argo.let(ignored=documented("managedFieldsManagers"))
+    argo.let(ignored=documented(IGNORED, having="managedFieldsManagers"))
     web.start()
     argo.looks()
     held = "held", {"v1": REPLICAS, "v2": 1}, ("Synced", HELD)
@@ -263,7 +218,7 @@ def test_what_is_ours_is_ignored_as_long_as_it_is(argo: Argo) -> None:
 
 def test_what_was_ours_and_is_not_merged_is_put_back(argo: Argo) -> None:
     web = argo.web
-    argo.let(ignored=documented("managedFieldsManagers"))
+    argo.let(ignored=documented(IGNORED, having="managedFieldsManagers"))
     web.start()
     web.promote()
     web.until(lambda: web.split() == {"v1": REPLICAS}, "Argo CD has applied what Git says")
@@ -305,38 +260,33 @@ def test_a_tool_that_goes_on_with_what_it_had_fetched_before_brings_the_version_
     web.until(lambda: web.split() == {"v2": REPLICAS}, "Argo CD has synced what was merged")
 
 
-@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+@good_and_bad
 def test_cluster_first_by_the_example_with_the_commands_of_argo_cd(good: bool, argo: Argo) -> None:
-    committed(argo.folder / "branch", manifest(argo.web, "v2", **({} if good else NEVER_READY)))
+    committed(argo.folder / "branch", manifest(argo.web, "v2", good=good))
     commands = {
         "suspend": argo.suspending,
         "merge": argo.merging("branch"),
         "fetch": argo.fetching,
         "resume": argo.resuming,
-        "branch": ["x"],
     }
-    play = played("gitops_cluster_first.yml", argo.lab, argo.web, argo.folder, commands, "branch", good=good)
-    assert play.code == (0 if good else FAILED), play.output
+    play = argo.played("gitops_cluster_first.yml", commands, "branch", good=good)
     assert argo.shop.spec["syncPolicy"]["automated"] == {**AUTOMATED["automated"], "enabled": True}, play.output
-    with argo.no_pod_moves("v2" if good else "v1"):
-        argo.rounds()
-    assert argo.web.phase == "none" and argo.shown == SYNCED and FIELD_MANAGER not in argo.managers()
+    argo.assert_as_git_says("v2" if good else "v1")
+    assert argo.shown == SYNCED
 
 
-@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+@good_and_bad
 def test_git_first_by_the_example_with_the_commands_of_argo_cd(good: bool, argo: Argo) -> None:
     """It syncs when it is asked."""
     committed(argo.folder / "before", manifest(argo.web, "v1"))
     argo.away()
-    argo.commit(manifest(argo.web, "v2", **({} if good else NEVER_READY)))
+    argo.commit(manifest(argo.web, "v2", good=good))
     commands = {"sync": argo.app("sync"), "revert": argo.merging("before")}
-    play = played("gitops_git_first.yml", argo.lab, argo.web, argo.folder, commands, "main", good=good)
-    assert play.code == (0 if good else FAILED), play.output
+    argo.played("gitops_git_first.yml", commands, "main", good=good)
     with argo.no_pod_moves("v2" if good else "v1"):
         argo.looks()
         assert argo.shown == SYNCED
-        argo.goes_on()
-    assert argo.web.phase == "none" and FIELD_MANAGER not in argo.managers()
+    argo.assert_as_git_says("v2" if good else "v1")
 
 
 def test_the_rules_of_a_route_are_left_alone_as_long_as_it_is_told_so(argo: Argo) -> None:
@@ -358,7 +308,7 @@ def test_the_rules_of_a_route_are_left_alone_as_long_as_it_is_told_so(argo: Argo
         return [one["name"] for one in web.admin.get(path)["spec"]["rules"][0]["backendRefs"]]
 
     define(argo.lab)
-    argo.let(ignored=documented("jqPathExpressions", "traffic"))
+    argo.let(ignored=documented(IGNORED, having="jqPathExpressions", page="traffic"))
     commit()
     web.admin.patch(path, {"metadata": kept, "spec": split}, PatchKind.MERGE, field_manager=FIELD_MANAGER)
     argo.rounds()

@@ -6,51 +6,35 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER
 from tests.cluster.build import Say
 from tests.cluster.flux.server import KUSTOMIZE, Kustomization, Repository, add_flux
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import FAILED, ROOT
+from tests.integration.gitops import REPLICAS, SOME_ROUNDS, FromGit, committed, documented, good_and_bad, manifest
 from tests.integration.situations import webs
-from tests.integration.test_gitops import NEVER_READY, REPLICAS, copied, manifest, played
-from tests.situations import Web
 
 pytestmark = pytest.mark.slow
 
 SHOP, FLUX = "shop", "kustomize-controller"
 LEFT = f"{KUSTOMIZE}/reconcile"
-# As many as come while a release takes its time.
-SOME_ROUNDS = 3
 WARNED = "Flux manages Deployment"
 
 
 @dataclass(frozen=True)
-class Flux:
-    """Git is a folder of folders: `main` is what Flux has fetched, or will fetch."""
+class Flux(FromGit):
+    """`repository`: what Flux has fetched of main. `shop` is what applies that."""
 
-    lab: Lab
-    web: Web
-    folder: Path
     repository: Repository
     shop: Kustomization
 
-    def merge(self, version: str, **metadata: Any) -> None:
-        """Main says this, and Flux knows it and has done what it does."""
-        self.commit(manifest(self.web, version), **metadata)
-
-    def commit(self, made: dict[str, Any], **metadata: Any) -> None:
-        committed(self.folder / "main", made, **metadata)
+    def looks(self) -> None:
         self.shop.reconcile(self.repository.fetch())
 
     def away(self) -> None:
@@ -66,22 +50,6 @@ class Flux:
             lambda: self.shop.rounds >= before + SOME_ROUNDS, "Flux has applied what Git says, again and again"
         )
 
-    def managers(self) -> set[str]:
-        """Of whatever is in the spec."""
-        entries = self.web.get()["metadata"]["managedFields"]
-        return {entry["manager"] for entry in entries if "f:spec" in entry["fieldsV1"]}
-
-    @contextmanager
-    def no_pod_moves(self, version: str) -> Iterator[None]:
-        """What runs is of this version, before and after."""
-        before = self._pods()
-        assert self.web.split() == {version: REPLICAS}
-        yield
-        assert (self._pods(), self.web.split()) == (before, {version: REPLICAS})
-
-    def _pods(self) -> set[str]:
-        return {pod["metadata"]["uid"] for pod in self.web.pods()}
-
     def patched(self, **spec: Any) -> list[str]:
         """The command that flux suspend and flux resume are."""
         kubectl = [
@@ -95,11 +63,6 @@ class Flux:
     def fetching(self) -> list[str]:
         """The command that flux reconcile source git is."""
         return [sys.executable, "-c", f"import urllib.request as r; r.urlopen({self.repository.url!r}, b'')"]
-
-
-def committed(branch: Path, made: dict[str, Any], **metadata: Any) -> None:
-    branch.mkdir(exist_ok=True)
-    (branch / "web.yaml").write_text(json.dumps({**made, "metadata": {**made["metadata"], **metadata}}))
 
 
 @pytest.fixture
@@ -120,9 +83,7 @@ def flux(answering_lab: Lab, tmp_path: Path, say: Say, request: pytest.FixtureRe
 
 def ignored() -> list[dict[str, Any]]:
     """What docs/gitops.md tells Flux to ignore."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/gitops.md").read_text(), re.MULTILINE | re.DOTALL)
-    (found,) = (made for block in blocks if (made := yaml.safe_load(block)).get("kind") == "Kustomization")
-    return list(found["spec"]["ignore"])
+    return documented("ignore", having="paths")
 
 
 def test_where_nothing_is_arranged_flux_puts_its_manifest_back_and_nothing_is_promoted(flux: Flux) -> None:
@@ -156,6 +117,7 @@ def test_what_flux_ignores_is_the_releases_and_a_merge_in_the_middle_of_it_moves
     made = manifest(web, "v2")
     made["spec"]["minReadySeconds"] = 3
     flux.commit(made, labels={"team": "shop"})
+    flux.looks()
     assert web.get()["metadata"]["labels"]["team"] == "shop"
     assert (web.phase, web.split()) == ("held", {"v1": REPLICAS, "v2": 1})
     web.promote()
@@ -229,11 +191,12 @@ def test_a_field_that_git_drops_after_a_release_stays_until_another_change_has_m
     flux.away()
     web.start(patch={"spec": {"containers": [{"name": "app", "env": environment}]}})
     web.promote()
-    committed(flux.folder / "main", made)
+    flux.commit(made)
     flux.repository.fetch()
     flux.shop.set(suspend=False)
     for labels, left in (({}, environment), ({"team": "shop"}, None)):
         flux.commit(made, labels=labels)
+        flux.looks()
         flux.merge("v2", labels=labels)
         assert runs() == left
 
@@ -244,25 +207,22 @@ def test_a_tool_that_goes_on_with_what_it_had_fetched_before_brings_the_version_
     flux.away()
     web.start()
     web.promote()
-    committed(flux.folder / "main", manifest(web, "v2"))
+    flux.commit(manifest(web, "v2"))
     flux.shop.set(suspend=False)
     web.until(lambda: web.split() == {"v1": REPLICAS}, "Flux has applied what it had fetched")
     flux.merge("v2")
     web.until(lambda: web.split() == {"v2": REPLICAS}, "Flux has applied what was merged")
 
 
-@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+@good_and_bad
 def test_cluster_first_by_the_example_with_the_commands_of_flux(good: bool, flux: Flux) -> None:
-    committed(flux.folder / "branch", manifest(flux.web, "v2", **({} if good else NEVER_READY)))
+    committed(flux.folder / "branch", manifest(flux.web, "v2", good=good))
     commands = {
         "suspend": flux.patched(suspend=True),
-        "merge": copied(flux.folder / "branch", flux.folder / "main"),
+        "merge": flux.copying("branch", "main"),
         "fetch": flux.fetching,
         "resume": flux.patched(suspend=False),
-        "branch": ["x"],
     }
-    run = played("gitops_cluster_first.yml", flux.lab, flux.web, flux.folder, commands, "branch", good=good)
-    assert run.code == (0 if good else FAILED) and not flux.shop.suspended, run.output
-    with flux.no_pod_moves("v2" if good else "v1"):
-        flux.goes_on()
-    assert flux.web.phase == "none" and FIELD_MANAGER not in flux.managers()
+    run = flux.played("gitops_cluster_first.yml", commands, "branch", good=good)
+    assert not flux.shop.suspended, run.output
+    flux.assert_as_git_says("v2" if good else "v1")

@@ -22,16 +22,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.toleranc
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.trial import Trial
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import VerifyRequest
+from tests.pages import fenced
 
 ROOT = Path(__file__).parents[3]
 RULEBOOKS = sorted((ROOT / "extensions" / "eda" / "rulebooks").glob("*.yml"))
 TEMPLATE = re.compile(r"\{\{.*?\}\}")
-
-
-def fenced(page: Path) -> Iterator[Any]:
-    """The YAML that the page shows."""
-    for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-        yield yaml.safe_load(block)
 
 
 def lists_of_checks(node: Any) -> Iterator[list[dict[str, Any]]]:
