@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
+from typing import TypeVar
 
 from . import processes
 from .api import ApiError
@@ -16,8 +18,10 @@ from .locks import shared
 from .teardown import tear_down
 
 READY_TIMEOUT_SECONDS = 60
+PORT_ATTEMPTS = 5
 POLL_SECONDS = 0.02
 LOG_LINES = 20
+Started = TypeVar("Started")
 
 
 class StartFailed(RuntimeError):
@@ -59,6 +63,14 @@ class Construction:
                 raise StartFailed(f"waited {timeout:g} s for {what}\n{self.layout.log_tails(self.children)}")
             time.sleep(POLL_SECONDS)
 
+    def end(self) -> None:
+        """Ends the daemons that have been started here. What else the cluster has goes on."""
+        for child in self.children.values():
+            child.kill()
+        for name, child in self.children.items():
+            child.wait()
+            self.layout.record(name).unlink(missing_ok=True)
+
     def abandon(self) -> None:
         """Removes all that has been started, after an error or an interrupt."""
         tear_down(self.layout.directory)
@@ -71,6 +83,26 @@ class Construction:
                 text = self.layout.log_tails([name], LOG_LINES)
                 kind = PortTaken if "address already in use" in text else StartFailed
                 raise kind(f"{name} ended with status {child.returncode}\n{text}")
+
+
+def started(layout: Layout, binaries: Path, start: Callable[[Construction, int, ExitStack], Started]) -> Started:
+    """What `start` returns. However else it ends, the daemons that it has begun have ended by then.
+
+    It is called with the number of the attempt, for names, and with a stack for whatever else has to be taken back then; again, to choose
+    other ports, where one was taken meanwhile. Raises what it raises.
+    """
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        with ExitStack() as taking_back:
+            site = Construction(layout, binaries)
+            taking_back.callback(site.end)
+            try:
+                found = start(site, attempt, taking_back)
+            except PortTaken as error:
+                taken = error
+                continue
+            taking_back.pop_all()
+            return found
+    raise taken
 
 
 def _holds(condition: Callable[[], bool]) -> bool:

@@ -25,7 +25,7 @@ from .answering import reserve_range, start_answering
 from .api import Api, ApiError
 from .build import CONTROL_PLANE, NODE, Say, ensure_built, tell
 from .certificates import Authority, KeyPair, certificate_user, cluster_entry, write_kubeconfig
-from .construction import POLL_SECONDS, Construction, PortTaken
+from .construction import POLL_SECONDS, PORT_ATTEMPTS, Construction, PortTaken
 from .controlplane import LOOPBACK, start_control_plane
 from .fakes import ORDINARY, POD_RANGE, Capacity, node, start_fake_nodes
 from .gateway.program import ensure_traefik
@@ -46,7 +46,6 @@ from .realnodes.nodes import Preparation, boot, explained, join, machine_to_itse
 from .teardown import room_for, tear_down
 
 NAMESPACE_TIMEOUT_SECONDS = 20
-PORT_ATTEMPTS = 5
 # What the node lifecycle controller puts on a node that is not Ready, and takes off when it has seen that it is.
 NOT_YET = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 

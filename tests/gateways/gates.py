@@ -13,10 +13,11 @@ from typing import Any
 
 from tests.cluster.certificates import cluster_entry, write_kubeconfig
 from tests.cluster.gateway import manifests as of_traefik
-from tests.cluster.gateway.server import Gateway, add_gateway, create
+from tests.cluster.gateway.server import Gateway, add_gateway
 from tests.cluster.istio import manifests as of_istio
 from tests.cluster.istio.server import add_istio
 from tests.cluster.lab import Lab
+from tests.cluster.objects import create
 from tests.faults.proxy import FaultProxy, fault_proxy, late
 
 # More streams than a proxy opens of one kind.

@@ -28,9 +28,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from tests.cluster.foreign import ForeignCluster
-from tests.cluster.gateway.server import DEFINITIONS
 from tests.cluster.istio.definitions import definition
 from tests.cluster.lab import Lab
+from tests.cluster.objects import DEFINITIONS
 from tests.gateways.objects import Json
 from tests.integration.releases import Release, image, silent
 from tests.integration.routed import RoutedRelease

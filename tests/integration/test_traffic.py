@@ -51,8 +51,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.program import definitions
-from tests.cluster.gateway.server import DEFINITIONS
 from tests.cluster.lab import Lab
+from tests.cluster.objects import DEFINITIONS
 from tests.gateways.objects import Json
 from tests.integration.releases import Release, image, silent
 from tests.integration.routed import RoutedRelease

@@ -25,8 +25,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import ready_endpoints, serves
 from tests.cluster.gateway.program import definitions
-from tests.cluster.gateway.server import DEFINITIONS
 from tests.cluster.istio.definitions import definition
+from tests.cluster.objects import DEFINITIONS
 
 from .foreign import SOMEBODY
 from .gateway import answer, rule_of

@@ -7,20 +7,20 @@ from __future__ import annotations
 import secrets
 import shlex
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import ApiError
 from ..build import Say, tell
-from ..construction import Construction, PortTaken
+from ..construction import Construction, started
 from ..controlplane import LOOPBACK
-from ..gateway.server import DEFINITIONS, PORT_ATTEMPTS, READY_SECONDS, create, until_it_holds
 from ..locks import exclusive
+from ..objects import Temporary, create, serve, until_it_holds
 from ..ports import free_ports
-from ..processes import bare_environment, end_all
+from ..processes import bare_environment
+from ..rights import everything_for
 from .program import PROGRAM, add_what_it_calls, definitions, ensure_argo_cd
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 ARGOPROJ = "argoproj.io/v1alpha1"
 NAMESPACE = "argocd"
 APPLICATIONS = f"/apis/{ARGOPROJ}/namespaces/{NAMESPACE}/applications"
-MERGE_PATCH = "application/merge-patch+json"
 # By which its command line asks for a look at Git at once; gone when it has been looked (docs/user-guide/annotations-and-labels.md of it).
 REFRESH = "argocd.argoproj.io/refresh"
-_RBAC = "rbac.authorization.k8s.io"
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,7 @@ def add_argo_cd(lab: Lab, say: Say = tell) -> ArgoCD:
 
 
 def _define(lab: Lab) -> None:
-    create(lab, [(DEFINITIONS, definition) for definition in definitions()])
-    for kind in ("applications", "appprojects", "applicationsets"):
-        until_it_holds(partial(_is_served, lab, kind), f"{kind} are served")
+    serve(lab, definitions())
     part = {"labels": {"app.kubernetes.io/part-of": "argocd"}}
     everything = [{"group": "*", "kind": "*"}]
     anywhere = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}]}
@@ -82,41 +78,25 @@ def _define(lab: Lab) -> None:
             (f"{here}/configmaps", {"metadata": {"name": "argocd-rbac-cm", **part}}),
             (f"{here}/secrets", {"metadata": {"name": "argocd-secret", **part}, "stringData": key}),
             (projects, {**project, "spec": {**anywhere, "clusterResourceWhitelist": everything}}),
-            (f"/apis/{_RBAC}/v1/clusterrolebindings", _rights()),
+            # Those of the module's own manifests/cluster-rbac.
+            *everything_for(PROGRAM),
         ],
     )
 
 
-def _is_served(lab: Lab, kind: str) -> bool:
-    return bool(lab.api.request("GET", f"/apis/{ARGOPROJ}/{kind}"))
-
-
-def _rights() -> dict[str, Any]:
-    """Those of the module's own manifests/cluster-rbac: all."""
-    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
-    subjects = [{"apiGroup": _RBAC, "kind": "User", "name": PROGRAM}]
-    return {"metadata": {"name": PROGRAM}, "roleRef": role, "subjects": subjects}
-
-
 def _started(lab: Lab, program: Path, place: Path) -> str:
     """The address of its API server, which answers."""
-    environment = _environment(lab, place)
-    for attempt in range(1, PORT_ATTEMPTS + 1):
-        site = Construction(lab.layout, lab.binaries)
+
+    def start(site: Construction, attempt: int, _taking_back: ExitStack) -> str:
         ports = free_ports(5)
-        commands = _commands(program, place / "redis", *ports)
-        names = {part: f"{part}-{attempt}" for part in commands}
-        try:
-            for part, command in commands.items():
-                site.run(names[part], command, {**environment, "ARGOCD_BINARY_NAME": part})
-            address = f"{LOOPBACK}:{ports[2]}"
-            found = ArgoCD(program, place, address)
-            site.wait_until(partial(_answers, found), "Argo CD to answer", timeout=READY_SECONDS)
-            return address
-        except PortTaken as error:
-            taken = error
-            end_all(map(lab.layout.record, names.values()))
-    raise taken
+        for part, command in _commands(program, place / "redis", *ports).items():
+            site.run(f"{part}-{attempt}", command, {**environment, "ARGOCD_BINARY_NAME": part})
+        address = f"{LOOPBACK}:{ports[2]}"
+        site.wait_until(partial(_answers, ArgoCD(program, place, address)), "Argo CD to answer")
+        return address
+
+    environment = _environment(lab, place)
+    return started(lab.layout, lab.binaries, start)
 
 
 def _environment(lab: Lab, place: Path) -> dict[str, str]:
@@ -186,50 +166,20 @@ class Repository:
         return subprocess.run([*self._git, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
-class Application:
-    """One, which syncs what main says to a namespace. Its name is that of the namespace."""
+class Application(Temporary):
+    """One, which syncs what main says to a namespace. Its name is that of the namespace. What it has synced stays."""
 
     def __init__(self, lab: Lab, namespace: str, repository: Repository, **spec: Any) -> None:
-        self._lab, self.name = lab, namespace
         source = {"repoURL": repository.url, "path": ".", "targetRevision": "main"}
         destination = {"server": "https://kubernetes.default.svc", "namespace": namespace}
         made = {"project": "default", "source": source, "destination": destination, **spec}
         kind = {"apiVersion": ARGOPROJ, "kind": "Application"}
-        lab.api.request("POST", APPLICATIONS, {**kind, "metadata": {"name": namespace}, "spec": made})
-        self.path = f"{APPLICATIONS}/{namespace}"
-
-    def __enter__(self) -> Application:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """It is gone; what it has synced stays."""
-        self._lab.api.request("DELETE", self.path)
-        until_it_holds(self._is_gone, "the Application is gone")
-
-    @property
-    def status(self) -> dict[str, Any]:
-        return dict(self._found().get("status") or {})
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        return dict(self._found()["spec"])
-
-    def set(self, **spec: Any) -> None:
-        self._lab.api.request("PATCH", self.path, {"spec": spec}, MERGE_PATCH)
+        super().__init__(lab, APPLICATIONS, namespace, {**kind, "spec": made})
 
     def refresh(self) -> None:
         """It has looked at Git."""
-        self._lab.api.request("PATCH", self.path, {"metadata": {"annotations": {REFRESH: "normal"}}}, MERGE_PATCH)
-        until_it_holds(
-            lambda: REFRESH not in self._found()["metadata"].get("annotations", {}), "the Application is refreshed"
-        )
+        self.annotate(**{REFRESH: "normal"})
+        until_it_holds(self._is_refreshed, "the Application is refreshed")
 
-    def _is_gone(self) -> bool:
-        try:
-            self._found()
-        except ApiError as error:
-            return error.status == HTTPStatus.NOT_FOUND
-        return False
-
-    def _found(self) -> dict[str, Any]:
-        return dict(self._lab.api.request("GET", self.path))
+    def _is_refreshed(self) -> bool:
+        return REFRESH not in self.found()["metadata"].get("annotations", {})

@@ -13,28 +13,24 @@ import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..api import ApiError
 from ..build import Say, tell
 from ..construction import Construction
 from ..controlplane import LOOPBACK
-from ..gateway.server import DEFINITIONS, create, until_it_holds
 from ..locks import exclusive
-from .program import GROUP, PROGRAM, SOURCES, definitions, ensure_flux
+from ..objects import MERGE_PATCH, Temporary, create, serve, until_it_holds
+from ..rights import everything_for
+from .program import GROUP, PROGRAM, definitions, ensure_flux
 
 if TYPE_CHECKING:
     from ..lab import Lab
 
 KUSTOMIZE = "kustomize.toolkit.fluxcd.io"
-MERGE_PATCH = "application/merge-patch+json"
 # By which the command line of Flux asks for a look at once (fluxcd.io/flux/components/kustomize/kustomizations, "Triggering a reconcile").
 ASKED = "reconcile.fluxcd.io/requestedAt"
-_RBAC = "rbac.authorization.k8s.io"
 
 
 def add_flux(lab: Lab, say: Say = tell) -> None:
@@ -42,28 +38,17 @@ def add_flux(lab: Lab, say: Say = tell) -> None:
     program = ensure_flux(say)
     place = lab.directory / PROGRAM
     with exclusive(lab.directory / f"{PROGRAM}.lock"):
-        if place.exists():
+        if (place / "started").exists():
             return
-        create(lab, [(DEFINITIONS, definition) for definition in definitions()])
-        for collection in (f"{KUSTOMIZE}/v1/kustomizations", *(f"{GROUP}/v1/{plural}" for plural in SOURCES.values())):
-            until_it_holds(partial(_is_served, lab, collection), f"{collection} is served")
-        create(lab, [(f"/apis/{_RBAC}/v1/clusterrolebindings", _rights())])
-        place.mkdir()
+        serve(lab, definitions())
+        # Those of the module's own config/rbac/cluster_role_binding.yaml.
+        create(lab, everything_for(PROGRAM))
+        place.mkdir(exist_ok=True)
         # What it finds of its kind in the directory of temporary files it removes when it begins.
         environment = {"KUBECONFIG": str(lab.client_for(PROGRAM)), "RUNTIME_NAMESPACE": "default", "TMPDIR": str(place)}
         command: list[str | Path] = [program, "--metrics-addr=0", "--health-addr=0", "--interval-jitter-percentage=0"]
         Construction(lab.layout, lab.binaries).run(PROGRAM, command, environment)
-
-
-def _is_served(lab: Lab, collection: str) -> bool:
-    return bool(lab.api.request("GET", f"/apis/{collection}"))
-
-
-def _rights() -> dict[str, Any]:
-    """Those of the module's own config/rbac/cluster_role_binding.yaml: all."""
-    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
-    subjects = [{"apiGroup": _RBAC, "kind": "User", "name": PROGRAM}]
-    return {"metadata": {"name": PROGRAM}, "roleRef": role, "subjects": subjects}
+        (place / "started").touch()
 
 
 class Repository:
@@ -140,65 +125,41 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is told."""
 
 
-class Kustomization:
-    """One of a namespace, which is applied each second, and beside that when it is asked for."""
+class Kustomization(Temporary):
+    """One of a namespace, which is applied each second, and beside that when it is asked for. With it goes what it has applied."""
 
     def __init__(self, lab: Lab, namespace: str, name: str, **spec: Any) -> None:
-        self._lab = lab
-        self.path = f"/apis/{KUSTOMIZE}/v1/namespaces/{namespace}/kustomizations"
-        source = {"kind": "GitRepository", "name": name}
         made = {
             "interval": "1s",
             "prune": True,
             "path": "./",
             "targetNamespace": namespace,
-            "sourceRef": source,
+            "sourceRef": {"kind": "GitRepository", "name": name},
             **spec,
         }
         kind = {"apiVersion": f"{KUSTOMIZE}/v1", "kind": "Kustomization"}
-        lab.api.request("POST", self.path, {**kind, "metadata": {"name": name}, "spec": made})
-        self.path += f"/{name}"
-
-    def __enter__(self) -> Kustomization:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """It is gone, and so is what it has applied."""
-        self._lab.api.request("DELETE", self.path)
-        until_it_holds(self._is_gone, "the Kustomization is gone")
+        super().__init__(
+            lab, f"/apis/{KUSTOMIZE}/v1/namespaces/{namespace}/kustomizations", name, {**kind, "spec": made}
+        )
 
     @property
     def rounds(self) -> int:
         """How often it was applied, or was tried to be."""
-        history = self._found()["status"].get("history") or ()
-        return sum(entry["totalReconciliations"] for entry in history)
+        return sum(entry["totalReconciliations"] for entry in self.status.get("history") or ())
 
     @property
     def suspended(self) -> bool:
-        return bool(self._found()["spec"].get("suspend"))
-
-    def set(self, **spec: Any) -> None:
-        self._lab.api.request("PATCH", self.path, {"spec": spec}, MERGE_PATCH)
+        return bool(self.spec.get("suspend"))
 
     def reconcile(self, revision: str = "") -> None:
         """One round more, from its beginning to its end, and of this revision where one is named."""
         asked = uuid.uuid4().hex
-        self._lab.api.request("PATCH", self.path, {"metadata": {"annotations": {ASKED: asked}}}, MERGE_PATCH)
+        self.annotate(**{ASKED: asked})
         until_it_holds(lambda: self._handled(asked, revision), "the Kustomization is reconciled")
 
     def _handled(self, asked: str, revision: str) -> bool:
-        status = self._found().get("status") or {}
+        status = self.status
         ready = any((one["type"], one["status"]) == ("Ready", "True") for one in status.get("conditions") or ())
         return (
             ready and status.get("lastHandledReconcileAt") == asked and revision in ("", status["lastAppliedRevision"])
         )
-
-    def _is_gone(self) -> bool:
-        try:
-            self._found()
-        except ApiError as error:
-            return error.status == HTTPStatus.NOT_FOUND
-        return False
-
-    def _found(self) -> dict[str, Any]:
-        return dict(self._lab.api.request("GET", self.path))

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from ..rights import Manifests, granted
 
 NAMESPACE, USER = "gateway", "traefik"
 CONTROLLER = "traefik.io/gateway-controller"
@@ -11,7 +14,7 @@ CONTROLLER = "traefik.io/gateway-controller"
 SERVED_BY = "lab.coalmine/served-by"
 GROUP = "gateway.networking.k8s.io"
 GATEWAY_API = f"/apis/{GROUP}/v1"
-_RBAC = "rbac.authorization.k8s.io"
+GATEWAYS = f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways"
 _READ = ["get", "list", "watch"]
 _WITH_STATUS = (
     "gatewayclasses",
@@ -24,7 +27,7 @@ _WITH_STATUS = (
 )
 
 
-def rights() -> list[tuple[str, dict[str, Any]]]:
+def rights() -> Manifests:
     """Collection and manifest of each; the rules are those of Traefik's own documentation (kubernetes-gateway-rbac.yml and
     kubernetes-ingress-nginx-rbac.yml)."""
     rules = [
@@ -35,21 +38,20 @@ def rights() -> list[tuple[str, dict[str, Any]]]:
         {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"]},
         {"apiGroups": [GROUP], "resources": [f"{kind}/status" for kind in _WITH_STATUS], "verbs": ["update"]},
     ]
-    subjects = [
-        {"apiGroup": _RBAC, "kind": "User", "name": USER},
-        {"kind": "ServiceAccount", "name": USER, "namespace": NAMESPACE},
-    ]
-    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": USER}
-    binding = {"metadata": {"name": USER}, "roleRef": role, "subjects": subjects}
+    return of_controller(USER, rules)
+
+
+def of_controller(user: str, rules: Sequence[dict[str, Any]]) -> Manifests:
+    """These rights in the whole cluster, for the user and for a ServiceAccount of this name."""
+    account = {"kind": "ServiceAccount", "name": user, "namespace": NAMESPACE}
     return [
         ("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}}),
-        (f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", {"metadata": {"name": USER}}),
-        (f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": USER}, "rules": rules}),
-        (f"/apis/{_RBAC}/v1/clusterrolebindings", binding),
+        (f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", {"metadata": {"name": user}}),
+        *granted(user, rules, account),
     ]
 
 
-def ingress_class(name: str) -> list[tuple[str, dict[str, Any]]]:
+def ingress_class(name: str) -> Manifests:
     """Of Ingresses that a Traefik serves as ingress-nginx would."""
     spec = {"controller": ingress_controller(name)}
     return [("/apis/networking.k8s.io/v1/ingressclasses", {"metadata": {"name": name}, "spec": spec})]
@@ -59,7 +61,7 @@ def ingress_controller(name: str) -> str:
     return f"lab.coalmine/{name}"
 
 
-def gateway(name: str, port: int) -> list[tuple[str, dict[str, Any]]]:
+def gateway(name: str, port: int) -> Manifests:
     """Collection and manifest of a class and its Gateway, both of this name, which is open to routes of every namespace."""
     labelled = {"name": name, "labels": {SERVED_BY: name}}
     of_class = {**_kind("GatewayClass"), "metadata": labelled, "spec": {"controllerName": CONTROLLER}}
@@ -73,7 +75,7 @@ def gateway_of_class(name: str, port: int, of_class: str, takes: str = "All") ->
     }  # fmt: skip
     spec = {"gatewayClassName": of_class, "listeners": [listener]}
     found = {**_kind("Gateway"), "metadata": {"name": name}, "spec": spec}
-    return f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways", found
+    return GATEWAYS, found
 
 
 def _kind(kind: str) -> dict[str, str]:

@@ -5,25 +5,22 @@ in it would, with rights of its own, and sends real requests to the pods' addres
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import ApiError
 from ..build import Say, tell
-from ..construction import Construction, PortTaken, StartFailed
+from ..construction import Construction, started
 from ..controlplane import LOOPBACK
 from ..layout import Layout
 from ..locks import exclusive
+from ..objects import create, remove, serve
 from ..ports import free_ports
 from ..processes import end_all
-from .manifests import GATEWAY_API, NAMESPACE, SERVED_BY, USER, gateway, ingress_class, ingress_controller, rights
+from .manifests import GATEWAYS, NAMESPACE, SERVED_BY, USER, gateway, ingress_class, ingress_controller, rights
 from .program import definitions, ensure_traefik
 
 if TYPE_CHECKING:
@@ -33,10 +30,6 @@ ONLY_ANSWERING = "a gateway needs pods that answer: start the cluster with answe
 NAME = "traefik"
 # How long Traefik waits between two configurations. Its default is two seconds, which most tests need not wait for.
 SWIFT, DEFAULT = "100ms", "2s"
-READY_SECONDS = 60
-POLL_SECONDS = 0.05
-PORT_ATTEMPTS = 5
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @dataclass(frozen=True)
@@ -102,43 +95,22 @@ def _told(layout: Layout, name: str) -> Path:
 
 
 def define(lab: Lab) -> None:
-    """Gateway API's definitions are served."""
-    create(lab, [(DEFINITIONS, definition) for definition in definitions()])
-    for kind in ("gatewayclasses", "gateways", "httproutes"):
-        until_it_holds(partial(_is_served, lab, kind), f"{kind} are served")
-
-
-def _is_served(lab: Lab, kind: str) -> bool:
-    return bool(lab.api.request("GET", f"{GATEWAY_API}/{kind}"))
-
-
-def create(lab: Lab, manifests: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """What is there already stays."""
-    for path, manifest in manifests:
-        try:
-            lab.api.request("POST", path, manifest)
-        except ApiError as error:
-            if error.status != HTTPStatus.CONFLICT:
-                raise
+    """Gateway API's kinds are served."""
+    serve(lab, definitions())
 
 
 def _started(lab: Lab, name: str, program: Path, throttles: Sequence[str], kubeconfig: Path) -> Gateway:
-    for attempt in range(1, PORT_ATTEMPTS + 1):
+    def start(site: Construction, attempt: int, taking_back: ExitStack) -> Gateway:
         (port,) = free_ports(1)
         found = Gateway(name, port, tuple(f"{name}-{number}-{attempt}" for number in range(1, len(throttles) + 1)))
-        site = Construction(lab.layout, lab.binaries)
-        try:
-            for process, throttle in zip(found.processes, throttles, strict=True):
-                command = _command(program, found, throttle)
-                site.run(process, command, {"KUBECONFIG": str(kubeconfig)})
-            create(lab, [*gateway(name, port), *ingress_class(name)])
-            site.wait_until(lambda: is_programmed(lab, name), f"Gateway {name} to be served", timeout=READY_SECONDS)
-            return found
-        except PortTaken as error:
-            taken = error
-            lab.api.request("DELETE", f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways/{name}")
-            end_all(map(lab.layout.record, found.processes))
-    raise taken
+        for process, throttle in zip(found.processes, throttles, strict=True):
+            site.run(process, _command(program, found, throttle), {"KUBECONFIG": str(kubeconfig)})
+        taking_back.callback(remove, lab, f"{GATEWAYS}/{name}")
+        create(lab, [*gateway(name, port), *ingress_class(name)])
+        site.wait_until(lambda: is_programmed(lab, name), f"Gateway {name} to be served")
+        return found
+
+    return started(lab.layout, lab.binaries, start)
 
 
 def _command(program: Path, served: Gateway, throttle: str) -> list[str | Path]:
@@ -158,18 +130,7 @@ def _command(program: Path, served: Gateway, throttle: str) -> list[str | Path]:
 
 
 def is_programmed(lab: Lab, name: str) -> bool:
-    found = lab.api.request("GET", f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways/{name}")
+    found = lab.api.request("GET", f"{GATEWAYS}/{name}")
     status: dict[str, Any] = found.get("status") or {}
     said = {one["type"]: one["status"] for one in status.get("conditions") or ()}
     return said.get("Programmed") == "True" and bool(status.get("addresses"))
-
-
-def until_it_holds(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        with contextlib.suppress(ApiError):
-            if condition():
-                return
-        if time.monotonic() > deadline:
-            raise StartFailed(f"waited {READY_SECONDS} s in vain: {what}")
-        time.sleep(POLL_SECONDS)

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..gateway.manifests import GROUP, NAMESPACE, gateway_of_class
+from ..gateway.manifests import GROUP, NAMESPACE, gateway_of_class, of_controller
 from ..images import PAUSE
+from ..rights import Manifests
 
 NAME, USER = "istio", "istiod"
 NETWORKING = "networking.istio.io"
 KINDS = ("VirtualService", "DestinationRule", "Gateway")
 PODS, SERVICES = f"/api/v1/namespaces/{NAMESPACE}/pods", f"/api/v1/namespaces/{NAMESPACE}/services"
-_RBAC = "rbac.authorization.k8s.io"
 _READ, _CHANGE = ["get", "list", "watch"], ["update", "patch"]
 _WITH_STATUS = ("gatewayclasses", "gateways", "grpcroutes", "httproutes", "backendtlspolicies", "listenersets")
 
 
-def rights() -> list[tuple[str, dict[str, Any]]]:
+def rights() -> Manifests:
     """Collection and manifest of each. Source: the rules of Istio's own chart that concern a control plane which neither injects nor signs
     (manifests/charts/istio-control/istio-discovery/templates/clusterrole.yaml)."""
     rules = [
@@ -35,20 +35,7 @@ def rights() -> list[tuple[str, dict[str, Any]]]:
         {"apiGroups": [GROUP], "resources": [f"{kind}/status" for kind in _WITH_STATUS], "verbs": _CHANGE},
         {"apiGroups": [GROUP], "resources": ["gatewayclasses"], "verbs": ["create", *_CHANGE]},
     ]  # fmt: skip
-    subjects = [
-        {"apiGroup": _RBAC, "kind": "User", "name": USER},
-        {"kind": "ServiceAccount", "name": USER, "namespace": NAMESPACE},
-    ]
-    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": USER}
-    return [
-        ("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}}),
-        (f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", {"metadata": {"name": USER}}),
-        (f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": USER}, "rules": rules}),
-        (
-            f"/apis/{_RBAC}/v1/clusterrolebindings",
-            {"metadata": {"name": USER}, "roleRef": role, "subjects": subjects},
-        ),
-    ]
+    return of_controller(USER, rules)
 
 
 def labels(name: str) -> dict[str, str]:
@@ -62,7 +49,7 @@ def workload(name: str) -> tuple[str, dict[str, Any]]:
     return PODS, {"metadata": {"name": name, "labels": labels(name)}, "spec": pod}
 
 
-def reached_at(name: str, port: int) -> list[tuple[str, dict[str, Any]]]:
+def reached_at(name: str, port: int) -> Manifests:
     """The Service by which a Gateway names that pod, and, both open to every namespace, a Gateway of Gateway API for routes and one of Istio
     for VirtualServices, all of this name."""
     ports = [{"name": "http", "port": port, "targetPort": port}]

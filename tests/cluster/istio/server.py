@@ -10,33 +10,21 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import ApiError
 from ..build import Say, tell
-from ..construction import Construction, PortTaken
+from ..construction import Construction, started
 from ..controlplane import LOOPBACK
 from ..gateway.manifests import NAMESPACE
-from ..gateway.server import (
-    DEFINITIONS,
-    ONLY_ANSWERING,
-    PORT_ATTEMPTS,
-    READY_SECONDS,
-    Gateway,
-    announced,
-    create,
-    define,
-    gateway_of,
-    is_programmed,
-    until_it_holds,
-)
+from ..gateway.server import ONLY_ANSWERING, Gateway, announced, define, gateway_of, is_programmed
 from ..locks import exclusive
+from ..objects import MERGE_PATCH, create, remove, serve, until_it_holds
 from ..ports import free_ports
-from ..processes import end_all
 from .definitions import definition
-from .manifests import KINDS, NAME, NETWORKING, PODS, SERVICES, USER, labels, reached_at, rights, workload
+from .manifests import KINDS, NAME, PODS, SERVICES, USER, labels, reached_at, rights, workload
 from .program import ensure_istio
 
 if TYPE_CHECKING:
@@ -44,7 +32,6 @@ if TYPE_CHECKING:
 
 # What the controller of a cloud says of a Service that is reached from outside.
 REACHED = {"status": {"loadBalancer": {"ingress": [{"ip": LOOPBACK}]}}}
-MERGE_PATCH = "application/merge-patch+json"
 # Nothing signs certificates, nothing injects, nothing elects; and the filters are left out that only Istio's own build of Envoy has.
 PLAIN = {
     "ENABLE_CA_SERVER": "false",
@@ -74,39 +61,27 @@ def add_istio(lab: Lab, say: Say = tell, *, name: str = NAME, kubeconfig: Path |
         if there := gateway_of(lab.layout, name):
             return there
         define(lab)
-        create(lab, [*((DEFINITIONS, definition(kind)) for kind in KINDS), *rights()])
-        for kind in ("virtualservices", "destinationrules", "gateways"):
-            until_it_holds(partial(_is_served, lab, kind), f"{kind} of Istio are served")
+        serve(lab, map(definition, KINDS))
+        create(lab, rights())
         return announced(lab, _started(lab, name, pilot, envoy, kubeconfig or lab.client_for(USER)))
 
 
-def _is_served(lab: Lab, kind: str) -> bool:
-    return bool(lab.api.request("GET", f"/apis/{NETWORKING}/v1/{kind}"))
-
-
 def _started(lab: Lab, name: str, pilot: Path, envoy: Path, kubeconfig: Path) -> Gateway:
-    for attempt in range(1, PORT_ATTEMPTS + 1):
+    def start(site: Construction, attempt: int, taking_back: ExitStack) -> Gateway:
         port, discovery, http, monitoring = free_ports(4)
         found = Gateway(name, port, tuple(f"{name}-{program}-{attempt}" for program in ("pilot", "envoy")))
-        site = Construction(lab.layout, lab.binaries)
-        try:
-            site.run(
-                found.processes[0],
-                _pilot(lab, name, pilot, kubeconfig, (discovery, http, monitoring)),
-                {**PLAIN, "POD_NAME": name},
-            )
-            create(lab, [workload(name), *reached_at(name, port)])
-            lab.api.request("PATCH", f"{SERVICES}/{name}/status", REACHED, MERGE_PATCH)
-            site.run(found.processes[1], _envoy(lab, name, envoy, discovery))
-            site.wait_until(lambda: is_programmed(lab, name), f"Gateway {name} to be programmed", timeout=READY_SECONDS)
-            site.wait_until(partial(_listens, port), f"Envoy to listen at port {port}", timeout=READY_SECONDS)
-            return found
-        except PortTaken as error:
-            taken = error
-            end_all(map(lab.layout.record, found.processes))
-            for collection, manifest in reached_at(name, port):
-                _gone(lab, f"{collection}/{manifest['metadata']['name']}")
-    raise taken
+        command = _pilot(lab, name, pilot, kubeconfig, (discovery, http, monitoring))
+        site.run(found.processes[0], command, {**PLAIN, "POD_NAME": name})
+        for collection, manifest in reached_at(name, port):
+            taking_back.callback(remove, lab, f"{collection}/{manifest['metadata']['name']}")
+        create(lab, [workload(name), *reached_at(name, port)])
+        lab.api.request("PATCH", f"{SERVICES}/{name}/status", REACHED, MERGE_PATCH)
+        site.run(found.processes[1], _envoy(lab, name, envoy, discovery))
+        site.wait_until(lambda: is_programmed(lab, name), f"Gateway {name} to be programmed")
+        site.wait_until(partial(_listens, port), f"Envoy to listen at port {port}")
+        return found
+
+    return started(lab.layout, lab.binaries, start)
 
 
 def _pilot(lab: Lab, name: str, program: Path, kubeconfig: Path, ports: tuple[int, int, int]) -> list[str | Path]:
@@ -175,11 +150,3 @@ def _bootstrap(name: str, address: str, discovery: int) -> Mapping[str, Any]:
 def _listens(port: int) -> bool:
     with socket.create_connection((LOOPBACK, port), timeout=1):
         return True
-
-
-def _gone(lab: Lab, path: str) -> None:
-    try:
-        lab.api.request("DELETE", path)
-    except ApiError as error:
-        if error.status != 404:
-            raise

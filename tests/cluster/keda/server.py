@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,8 +17,9 @@ from ..build import Say, tell
 from ..certificates import Authority
 from ..construction import Construction
 from ..controlplane import LOOPBACK
-from ..gateway.server import DEFINITIONS, create, until_it_holds
 from ..locks import exclusive
+from ..objects import create, serve
+from ..rights import granted
 from .program import PROGRAM, definitions, ensure_keda, rules
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 GROUP, VERSION = "keda.sh", "v1alpha1"
 USER = "keda-operator"
-_RBAC = "rbac.authorization.k8s.io"
-_COLLECTIONS = (
-    *(f"{GROUP}/{VERSION}/{kind}" for kind in ("scaledobjects", "scaledjobs", "triggerauthentications")),
-    f"eventing.{GROUP}/{VERSION}/cloudeventsources",
-)
 
 
 def add_keda(lab: Lab, say: Say = tell) -> None:
@@ -39,13 +34,11 @@ def add_keda(lab: Lab, say: Say = tell) -> None:
     program = ensure_keda(say)
     place = lab.directory / PROGRAM
     with exclusive(lab.directory / f"{PROGRAM}.lock"):
-        if place.exists():
+        if (place / "started").exists():
             return
-        create(lab, [(DEFINITIONS, definition) for definition in definitions()])
-        for collection in _COLLECTIONS:
-            until_it_holds(partial(_is_served, lab, collection), f"{collection} is served")
-        create(lab, _rights())
-        place.mkdir()
+        serve(lab, definitions())
+        create(lab, granted(USER, rules()))
+        place.mkdir(exist_ok=True)
         # For those who ask it for metrics; nobody does.
         pair = Authority(lab.layout.pki).server(PROGRAM, [f"IP:{LOOPBACK}"])
         for source, name in (
@@ -67,23 +60,7 @@ def add_keda(lab: Lab, say: Say = tell) -> None:
             "KEDA_HTTP_DEFAULT_TIMEOUT": "60000",
         }
         Construction(lab.layout, lab.binaries).run(PROGRAM, command, environment)
-
-
-def _is_served(lab: Lab, collection: str) -> bool:
-    return bool(lab.api.request("GET", f"/apis/{collection}"))
-
-
-def _rights() -> list[tuple[str, dict[str, Any]]]:
-    """Those of the module's own config/rbac."""
-    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": USER}
-    subjects = [{"apiGroup": _RBAC, "kind": "User", "name": USER}]
-    return [
-        (f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": USER}, "rules": rules()}),
-        (
-            f"/apis/{_RBAC}/v1/clusterrolebindings",
-            {"metadata": {"name": USER}, "roleRef": role, "subjects": subjects},
-        ),
-    ]
+        (place / "started").touch()
 
 
 class Queue:

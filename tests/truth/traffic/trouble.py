@@ -16,7 +16,8 @@ from typing import Any
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from tests.cluster.gateway.manifests import gateway_of_class
-from tests.cluster.gateway.server import add_gateway, create
+from tests.cluster.gateway.server import add_gateway
+from tests.cluster.objects import create
 from tests.faults.proxy import silent_from
 from tests.gateways.gates import EVERYTHING, STREAMS, behind_a_proxy, ending
 from tests.gateways.shop import Shop
