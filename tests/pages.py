@@ -12,10 +12,12 @@ from typing import Any
 
 import yaml
 
-BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
 
 def fenced(page: Path) -> Iterator[Any]:
     """The YAML that the page shows."""
-    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        yield yaml.safe_load(block)
+    yield from map(yaml.safe_load, blocks(page, "yaml"))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """What stands between the fences of this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -22,7 +22,9 @@ from tests.cluster.build import Say
 from tests.cluster.gateway.server import define
 from tests.cluster.lab import Lab
 from tests.integration.gitops import REPLICAS, SOME_ROUNDS, FromGit, committed, documented, good_and_bad, manifest
+from tests.integration.playbooks import ROOT
 from tests.integration.situations import webs
+from tests.pages import blocks
 
 pytestmark = pytest.mark.slow
 
@@ -72,29 +74,31 @@ class Argo(FromGit):
         status = self.shop.status
         return status["sync"]["status"], status["health"]["status"]
 
-    def app(self, *arguments: str) -> list[str]:
+    def app(self, verb: str, *rest: str) -> list[str]:
         """`argocd app VERB shop ...`, for this one."""
-        verb, *rest = arguments
         return self.program.command("app", verb, self.shop.name, *rest)
 
     # The commands of docs/gitops.md.
 
     @property
     def suspending(self) -> list[str]:
-        by_itself = self._automated(False), self.fetching, self.app("wait", "--operation")
-        return ["sh", "-c", " && ".join(map(shlex.join, by_itself))]
+        return ["sh", "-c", " && ".join(map(shlex.join, self._shown()))]
 
     @property
     def fetching(self) -> list[str]:
-        return self.app("get", "--refresh")
+        _patch, refresh, _wait = self._shown()
+        return refresh
 
     @property
     def resuming(self) -> list[str]:
-        return self._automated(True)
+        patch, _refresh, _wait = self._shown()
+        return [word.replace("false", "true") for word in patch]
 
-    def _automated(self, enabled: bool) -> list[str]:
-        patch = {"spec": {"syncPolicy": {"automated": {"enabled": enabled}}}}
-        return self.app("patch", "--type", "merge", "--patch", json.dumps(patch))
+    def _shown(self) -> list[list[str]]:
+        """The three by which it is suspended, for this one."""
+        (block,) = (text for text in blocks(ROOT / "docs/gitops.md", "sh") if text.startswith("argocd app patch shop "))
+        of_app = [shlex.split(line.removeprefix("argocd app ")) for line in block.splitlines()]
+        return [self.app(verb, *rest) for verb, _shop, *rest in of_app]
 
     def merging(self, branch: str) -> list[str]:
         return ["sh", "-c", f"{shlex.join(self.copying(branch, 'main'))} && {shlex.join(self.repository.committing)}"]
@@ -238,6 +242,7 @@ def test_a_field_that_git_drops_after_a_release_stays_until_another_change_has_m
     web.promote()
     argo.commit(made)
     argo.looks()
+    assert argo.shown == SYNCED
     argo.goes_on()
     for labels, left in (({}, environment), ({"team": "shop"}, None)):
         argo.commit(made, labels=labels)
@@ -253,6 +258,8 @@ def test_a_tool_that_goes_on_with_what_it_had_fetched_before_brings_the_version_
     argo.away()
     web.start()
     web.promote()
+    argo.rounds()
+    assert argo.shown == ("OutOfSync", "Healthy")
     argo.commit(manifest(web, "v2"))
     argo.shop.set(syncPolicy={"automated": {"enabled": True}})
     web.until(lambda: web.split() == {"v1": REPLICAS}, "Argo CD has synced what it had fetched")
@@ -287,6 +294,47 @@ def test_git_first_by_the_example_with_the_commands_of_argo_cd(good: bool, argo:
         argo.looks()
         assert argo.shown == SYNCED
     argo.assert_as_git_says("v2" if good else "v1")
+
+
+@only_one_side
+def test_a_sync_policy_that_is_taken_away_takes_its_settings_along_and_all_are_brought_back(argo: Argo) -> None:
+    web, settings = argo.web, {"selfHeal": True, "prune": True, "allowEmpty": True}
+    argo.shop.set(syncPolicy={"automated": settings})
+    run(argo.app("set", "--sync-policy", "none"))
+    assert "automated" not in argo.shop.spec.get("syncPolicy", {})
+    for command in (argo.fetching, argo.app("wait", "--operation")):
+        run(command)
+    web.start()
+    argo.commit(manifest(web, "v2"))
+    web.promote()
+    run(argo.fetching)
+    run(argo.app("set", "--sync-policy", "automated", "--self-heal", "--auto-prune", "--allow-empty"))
+    assert argo.shop.spec["syncPolicy"]["automated"] == settings
+    with argo.no_pod_moves("v2"):
+        argo.rounds()
+
+
+@only_one_side
+def test_what_is_ignored_and_not_respected_is_only_not_shown(argo: Argo) -> None:
+    web = argo.web
+    argo.shop.set(ignoreDifferences=documented(IGNORED, having="jsonPointers"))
+    argo.rounds()
+    web.start()
+    argo.looks()
+    assert (web.phase, argo.shown) == ("held", ("Synced", HELD))
+    argo.merge("v1", labels={"team": "shop"})
+    assert web.phase == "damaged"
+
+
+@only_one_side
+def test_what_is_ignored_and_is_not_there_is_made_as_a_whole(argo: Argo) -> None:
+    web = argo.web
+    argo.let(ignored=documented(IGNORED, having="jsonPointers"))
+    argo.merge("v2")
+    assert web.split() == {"v1": REPLICAS}
+    web.kubectl("delete", "deployment", web.name)
+    web.kubectl("wait", "--for=create", f"deployment/{web.name}", "--timeout=60s")
+    web.until(lambda: web.split() == {"v2": REPLICAS}, "Argo CD has made what Git says")
 
 
 def test_the_rules_of_a_route_are_left_alone_as_long_as_it_is_told_so(argo: Argo) -> None:

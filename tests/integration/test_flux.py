@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.build import Say
-from tests.cluster.flux.server import KUSTOMIZE, Kustomization, Repository, add_flux
+from tests.cluster.flux.server import ASKED, KUSTOMIZE, Kustomization, Repository, add_flux
 from tests.cluster.lab import Lab
 from tests.integration.gitops import REPLICAS, SOME_ROUNDS, FromGit, committed, documented, good_and_bad, manifest
 from tests.integration.situations import webs
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 SHOP, FLUX = "shop", "kustomize-controller"
 LEFT = f"{KUSTOMIZE}/reconcile"
+MADE_ONCE = {f"{KUSTOMIZE}/ssa": "IfNotPresent"}
 WARNED = "Flux manages Deployment"
 
 
@@ -50,19 +53,33 @@ class Flux(FromGit):
             lambda: self.shop.rounds >= before + SOME_ROUNDS, "Flux has applied what Git says, again and again"
         )
 
+    # Its commands, each as what it writes to the cluster and waits for.
+
     def patched(self, **spec: Any) -> list[str]:
-        """The command that flux suspend and flux resume are."""
-        kubectl = [
-            str(self.lab.binaries / "kubectl"),
-            f"--kubeconfig={self.lab.kubeconfig}",
-            f"-n={self.web.namespace}",
-        ]
-        return [*kubectl, "patch", "kustomization", SHOP, "--type=merge", "-p", json.dumps({"spec": spec})]
+        """flux suspend, flux resume."""
+        return self._kubectl("patch", *self._shop, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     @property
     def fetching(self) -> list[str]:
-        """The command that flux reconcile source git is."""
+        """flux reconcile source git."""
         return [sys.executable, "-c", f"import urllib.request as r; r.urlopen({self.repository.url!r}, b'')"]
+
+    @property
+    def syncing(self) -> list[str]:
+        """flux reconcile kustomization --with-source."""
+        asked = uuid.uuid4().hex
+        handled = f"--for=jsonpath={{.status.lastHandledReconcileAt}}={asked}"
+        annotate = self._kubectl("annotate", "--overwrite", *self._shop, f"{ASKED}={asked}")
+        wait = self._kubectl("wait", handled, *self._shop, "--timeout=60s")
+        return ["sh", "-c", " && ".join(map(shlex.join, (self.fetching, annotate, wait)))]
+
+    @property
+    def _shop(self) -> tuple[str, str]:
+        return "kustomization", self.shop.name
+
+    def _kubectl(self, *arguments: str) -> list[str]:
+        place = f"--kubeconfig={self.lab.kubeconfig}", f"-n={self.web.namespace}"
+        return [str(self.lab.binaries / "kubectl"), *place, *arguments]
 
 
 @pytest.fixture
@@ -159,15 +176,28 @@ def test_one_object_that_is_disabled_is_left_alone_until_it_is_not(flux: Flux) -
     assert flux.managers() == {FLUX}
 
 
-@pytest.mark.parametrize("flux", [{"annotations": {f"{KUSTOMIZE}/ssa": "IfNotPresent"}}], indirect=True)
+@pytest.mark.parametrize("flux", [{"annotations": MADE_ONCE}], indirect=True)
 def test_what_is_made_once_is_left_alone_for_good(flux: Flux) -> None:
     web = flux.web
-    flux.merge("v2", annotations={f"{KUSTOMIZE}/ssa": "IfNotPresent"})
+    flux.merge("v2", annotations=MADE_ONCE)
     assert web.split() == {"v1": REPLICAS} and not web.start().warnings
     flux.goes_on()
     web.promote()
     with flux.no_pod_moves("v2"):
         flux.goes_on()
+
+
+def test_what_git_says_so_of_only_later_is_left_alone_and_warned_of(flux: Flux) -> None:
+    """It is never written to a Deployment that was there already."""
+    web = flux.web
+    flux.merge("v2", annotations=MADE_ONCE)
+    assert web.split() == {"v1": REPLICAS}
+    assert any(WARNED in warning for warning in web.start().warnings)
+    flux.goes_on()
+    web.promote()
+    with flux.no_pod_moves("v2"):
+        flux.goes_on()
+    assert not MADE_ONCE.keys() & web.get()["metadata"]["annotations"].keys()
 
 
 def test_what_says_so_in_the_cluster_alone_is_put_back_and_warned_of(flux: Flux) -> None:
@@ -225,4 +255,19 @@ def test_cluster_first_by_the_example_with_the_commands_of_flux(good: bool, flux
     }
     run = flux.played("gitops_cluster_first.yml", commands, "branch", good=good)
     assert not flux.shop.suspended, run.output
+    flux.assert_as_git_says("v2" if good else "v1")
+
+
+@good_and_bad
+def test_git_first_by_the_example_with_the_commands_of_flux(good: bool, flux: Flux) -> None:
+    """It ignores what is the release's, for good."""
+    committed(flux.folder / "before", manifest(flux.web, "v1"))
+    flux.shop.set(ignore=ignored())
+    flux.commit(manifest(flux.web, "v2", good=good))
+    flux.looks()
+    commands = {"sync": flux.syncing, "revert": flux.copying("before", "main")}
+    flux.played("gitops_git_first.yml", commands, "main", good=good)
+    flux.looks()
+    flux.assert_as_git_says("v2" if good else "v1")
+    flux.shop.set(ignore=[])
     flux.assert_as_git_says("v2" if good else "v1")
