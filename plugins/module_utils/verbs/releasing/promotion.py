@@ -58,10 +58,16 @@ def finish_promotion(course: Course, first: Situation) -> None:
 def _released(course: Course) -> None:
     course.reaches(Stage.PROMOTING)
     _moved(course)
-    _confirm(course)
+    released = _confirm(course)
     if "pods" in course.after:  # of the last hold, which is over
         course.after["pods"] = {"stable": course.canary["stable"]["counts"]["desired"], "canary": 0}
-    course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
+    course.ends(Ending.RELEASED, _who_runs(course.release.hash, released.deployment.replicas))
+
+
+def _who_runs(version: str, replicas: int) -> str:
+    if not replicas:
+        return f"The Deployment has the version {version}, and somebody scaled it to 0 replicas, so that no pod runs."
+    return f"All pods run the version {version}."
 
 
 def _moved(course: Course) -> None:
@@ -105,7 +111,7 @@ def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mappi
     return told
 
 
-def _confirm(course: Course) -> None:
+def _confirm(course: Course) -> Situation:
     """Only a read says that it is released: what runs now is what was judged."""
     situation = course.seen(course.seen_last)
     if not course.is_out(situation):
@@ -114,6 +120,7 @@ def _confirm(course: Course) -> None:
             code=Code.OTHER_RELEASE.value,
         )
     course.warn(tuple(filter(None, [several_builds(situation), _serves_nobody(situation)])))
+    return situation
 
 
 def _serves_nobody(situation: Situation) -> str:
