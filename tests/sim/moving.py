@@ -120,7 +120,6 @@ class Moving:
         """The stable version, or what a policy makes of it."""
         if new != release.stable_by_policy or new == release.stable:
             return
-        self._ledger.surprised = self._ledger.surprised or not self._is_told(call)
         if self._ledger.history.incidents:
             release.floor = 0  # what they took of its pods no ReplicaSet gives back
 

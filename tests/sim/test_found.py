@@ -95,6 +95,14 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "no user stays with stable pods that a policy replaces on their way back until the owner's Service is reached": History(
+        max_surge=0,
+        max_unavailable=1,
+        governed=Governed(Hook.ANNOTATES_IN_EARNEST, 60.0),
+        natures={"v1": Nature(1.0, 2.0, ends_in=5.0), "v2": Nature(0.5, 1.0, ends_in=5.0)},
+        scripts=(ana(Ask("start", share="20", kind="istio"), Ask("undo", think=90.0)),),
+        gateway=Lags(0.5, 2.0, hidden=True),
+    ),
     "pods that were just made and are not counted yet are pods all the same": History(
         natures={"v2": Nature(restarts=True)}, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=3, surge=4), UNDO),)
     ),

@@ -387,9 +387,12 @@ def _coming_back(strategy: Strategy, record: Record) -> bool:
     )
 
 
-def corrected(deployment: Deployment, record: Record, why: str = "name the template that was stored") -> Plan:
-    """The record alone: after admission changed what was written with it, or for another run."""
-    fields = Fields(annotations={records.RECORD: record.encode()}, labels=_LIVE)
+def corrected(
+    deployment: Deployment, record: Record, why: str = "name the template that was stored", *, pauses: bool = False
+) -> Plan:
+    """The record alone: after admission changed what was written with it, or for another run. `pauses`: and no pod is exchanged until `freeze` takes
+    that back. The strategy has room for what is there (see `halt`)."""
+    fields = Fields(paused=True if pauses else None, annotations={records.RECORD: record.encode()}, labels=_LIVE)
     return plan(deployment, fields, why)
 
 

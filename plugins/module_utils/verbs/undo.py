@@ -30,7 +30,7 @@ from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import Waited, wait
-from .call.writing import Otherwise, Replaced, Written, as_long_as, busy, rehearse, stopped, write
+from .call.writing import Decide, Otherwise, Replaced, Written, as_long_as, busy, rehearse, stopped, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
@@ -222,7 +222,8 @@ def _check_comes_back(site: Site, written: Written, check: bool) -> None:
 
 
 def _as_stored(account: Account, written: Written, report: Report) -> Situation:
-    """Admission may have changed the stable template on its way back: the record must name what was stored, and no user stay with pods that go."""
+    """Admission may have changed the stable template on its way back: the record must name what was stored, and no user stay with pods that go,
+    which go no sooner."""
     situation = written.situation
     record, stored = situation.record, digest(situation.deployment.template)
     if written.plan is None or record is None or record.intent is not Intent.UNDO or stored == record.stable.digest:
@@ -231,11 +232,22 @@ def _as_stored(account: Account, written: Written, report: Report) -> Situation:
         "an admission webhook or policy changed the stable pod template on its way back, so that its pods are replaced by new ones"
     )
     corrected = replace(record, stable=replace(record.stable, digest=stored))
-    correct = as_long_as(record, stored, lambda now: patches.corrected(now.deployment, corrected))
-    situation = account.looked(write(account.site, written.picture, correct, otherwise=Otherwise.IS_TOLD).situation)
-    if (routes := of_record(account, corrected, report)) is not None:
-        cut_off(routes, situation)
-    return situation
+    routes = of_record(account, corrected, report)
+
+    def correct(now: Situation) -> Plan:
+        return patches.corrected(now.deployment, corrected, pauses=routes is not None)
+
+    picture = _written(account, written.picture, as_long_as(record, stored, correct))
+    if routes is not None:
+        cut_off(routes, account.seen)
+        _written(
+            account, picture, as_long_as(corrected, stored, lambda now: patches.freeze(now.deployment, paused=False))
+        )
+    return account.seen
+
+
+def _written(account: Account, picture: Picture, decide_again: Decide) -> Picture:
+    return account.looked(write(account.site, picture, decide_again, otherwise=Otherwise.IS_TOLD).situation).picture
 
 
 def _finished(account: Account, situation: Situation, request: UndoRequest, report: Report) -> Outcome:
