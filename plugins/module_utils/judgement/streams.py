@@ -51,6 +51,12 @@ class Stream:
         return self._evidence.to_pass
 
     @property
+    def takes_any(self) -> bool:
+        """In the newest step stable is so bad itself that any canary would be tolerated."""
+        stable = sum((bucket.stable for bucket in self._buckets if bucket.step == self._step), Count())
+        return stable.rate is not None and self._tolerance.takes_any(stable.rate)
+
+    @property
     def exposure(self) -> float:
         """Of both versions, in closed buckets."""
         return sum(bucket.canary.total + bucket.stable.total for bucket in self._buckets)

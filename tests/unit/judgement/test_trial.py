@@ -84,6 +84,27 @@ class TestVerdicts:
         run(trial, {"http": (1.0, 1.0)}, until=60)
         assert run(trial, {"http": (0.005, 0.005)}, until=1200, begin=60).verdict is Verdict.PASS
 
+    @pytest.mark.parametrize(("slow", "passes"), [((0.8, 0.05), True), ((0.8, 0.9), False)])
+    def test_a_bound_that_most_of_stable_takes_longer_than_keeps_no_other_from_a_pass(
+        self, slow: tuple[float, float], passes: bool
+    ) -> None:
+        tolerance = Tolerance(1.5, 0.01, of_requests=True)
+        trial = Trial(plan(RateCheck("latency", tolerance, streams=("0.05 s", "0.25 s"))))
+        for at in range(5, 605, 5):
+            for stream, rate in zip(("0.05 s", "0.25 s"), slow, strict=True):
+                trial.observe("latency", Sample(at, Count(1000 * rate, 1000), Count(1000 * rate, 1000)), stream)
+        verdict = trial.report(600)
+        assert verdict.verdict is (Verdict.PASS if passes else Verdict.INCONCLUSIVE)
+        assert passes or "looks stable was so bad itself" in verdict.reason
+
+    def test_an_undecided_check_names_the_bound_that_is_farthest_from_a_pass(self) -> None:
+        tolerance = Tolerance(1.5, 0.01, of_requests=True)
+        trial = Trial(plan(RateCheck("latency", tolerance, streams=("0.05 s", "0.25 s"))))
+        for look, slow in enumerate((670, 670, 670, 640, 640)):
+            for stream, bad in (("0.05 s", slow), ("0.25 s", 1)):
+                trial.observe("latency", Sample(60.0 * (look + 1), Count(bad, 1000), Count(bad, 1000)), stream)
+        assert re.search("at 0.05 s: .*; in 3 of 5 looks stable was so bad itself", trial.report(300).reason)
+
     def test_a_window_too_short_says_so(self) -> None:
         verdict = run(Trial(plan()), {"http": (0.005, 0.005)}, until=30)
         assert verdict.verdict is Verdict.INCONCLUSIVE
