@@ -25,6 +25,8 @@ from .promises import Release, is_hold, is_marked, may_lack, most_pods
 from .releasing import Releasing
 
 _OURS = (RECORD, LAST, LIVE, REVISION)
+# Seconds by which the controllers have counted a pod that is Ready.
+_COUNTED = 1.0
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
 
@@ -99,8 +101,10 @@ class Moving:
         sets = self._ledger.store.of("replicasets").values()
         told = [one["status"] for one in sets if self._ledger.keys.of(one["spec"]["template"]) == release.stable]
         lacking = max(ready.count(False), *(one.get("replicas", 0) - one.get("readyReplicas", 0) for one in told), 0)
-        if not self._may_have_served(release, call) and not any(one.get("readyReplicas") for one in told):
-            lacking = 0  # those of the canary alone may serve
+        others = (pod for pod in self._ledger.pods.pods.values() if self._ledger.key(pod) != release.stable)
+        served = any(pod.active and pod.ready and pod.ready_since <= since - _COUNTED for pod in others)
+        if served and not self._may_have_served(release, call) and not any(one.get("readyReplicas") for one in told):
+            lacking = 0  # those of the canary alone serve
         if not release.is_stable(old):
             release.lacking = lacking
             release.floor -= lacking

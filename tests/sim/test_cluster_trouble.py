@@ -191,6 +191,25 @@ def test_a_canary_that_alone_serves_stays_until_a_stable_pod_does(starts: tuple[
     assert min(serving) >= 2 and not played.violations, played.violations
 
 
+@pytest.mark.parametrize(("at", "surge", "ready"), [(36.0, 0, 2), (36.0, 2, 0), (40.5, 0, 2)])
+def test_no_canary_pod_that_serves_nobody_is_kept_where_no_stable_pod_serves_either(
+    at: float, surge: int, ready: int
+) -> None:
+    """It would hold the place of a stable one that could."""
+    asks = (Ask("start", pods=2, surge=surge), Ask("undo", think=30.0))
+    world = World(History(natures=DRAINING, scripts=(Script("ana", BEGINS, asks=asks),), end=End.UNDO))
+
+    def hang() -> None:
+        for pod in list(world.replica_sets.pods.values()):
+            world.replica_sets.is_unready(pod, AN_HOUR)
+
+    world.timeline.at(at, hang)
+    played = world.play()
+    undo = played.calls[1]
+    assert f": 0 canary pods are left, {ready} of 4 stable pods are Ready" in undo.told(), undo.told()
+    assert not [violation for violation in played.violations if "end" not in violation.rule], played.violations
+
+
 @pytest.mark.parametrize("end", End)
 @pytest.mark.parametrize("limit", [0, 1, 2])
 def test_two_releases_after_each_other_of_a_deployment_that_keeps_hardly_a_revision(limit: int, end: End) -> None:

@@ -343,10 +343,12 @@ def coming_back(hold: Hold | None, record: Record, lacking: int = 0) -> Strategy
 
 
 def lacking(situation: Situation, stable: ReplicaSet) -> int:
-    """How many pods of the stable version that are there are not Ready, before any is asked for by an undo. Where none is Ready none counts: the
-    canary's pods are the only ones that may serve."""
-    ready = ready_pods(situation.picture, stable)
-    return max(0, current_pods(situation.picture, stable) - ready) if ready else 0
+    """How many pods of the stable version that are there are not Ready, before any is asked for by an undo. Where none is Ready and pods of the
+    canary are, none counts: those alone serve."""
+    picture = situation.picture
+    ready = ready_pods(picture, stable)
+    others_serve = any(ready_pods(picture, rs) for rs in picture.replica_sets if rs.uid != stable.uid)
+    return 0 if others_serve and not ready else max(0, current_pods(picture, stable) - ready)
 
 
 def make_way(situation: Situation, record: Record, stable: ReplicaSet) -> Plan | None:
