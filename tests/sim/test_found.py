@@ -161,7 +161,7 @@ FOUND: dict[str, History] = {
     "whoever is told that he came too late to give KEDA's switches back sees them given back all the same": History(
         bounds=(1, 6),
         keda=True,
-        scripts=(ana(Ask("release", autoscaler="hold"), faults=(Planned(28, Fault.TWICE),)),),
+        scripts=(ana(Ask("release", autoscaler="hold"), faults=(Planned(29, Fault.TWICE),)),),
     ),
     "a refused start that gave its pin back tells of the routes that it gave back besides": History(
         seed=275111014442599,

@@ -32,6 +32,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import
 from tests.release_calls import asked, failed, released
 from tests.sim.faults import Fault, Faults, Planned
 from tests.sim.history import Ask, Befalls, History, Incident, Script
+from tests.sim.objects import Json
+from tests.sim.server import Admission
 from tests.sim.stage import Stage
 from tests.sim.world import World
 from tests.situations import Web, image, silent
@@ -55,6 +57,34 @@ def marked(web: Web) -> bool:
 def write_bounds(web: Web, minimum: int, maximum: int) -> None:
     body = {"spec": {"minReplicas": minimum, "maxReplicas": maximum}}
     web.admin.patch(f"{web.autoscalers}/{web.name}-hpa", body, PatchKind.MERGE)
+
+
+def _sets_bounds(kind: str, before: Json | None, after: Json) -> Json:
+    del before
+    bounds = {"minReplicas": 3, "maxReplicas": 9}
+    return {**after, "spec": {**after["spec"], **bounds}} if kind == "horizontalpodautoscalers" else after
+
+
+def _drops_our_notes(kind: str, before: Json | None, after: Json) -> Json:
+    del before
+    notes = {name: said for name, said in after["metadata"].get("annotations", {}).items() if name != AUTOSCALER}
+    return {**after, "metadata": {**after["metadata"], "annotations": notes}} if kind != "deployments" else after
+
+
+@pytest.mark.parametrize("policy", [PIN, AutoscalerPolicy.HOLD])
+@pytest.mark.parametrize("admits", [_sets_bounds, _drops_our_notes])
+def test_a_pin_of_which_admission_makes_something_else_is_refused_before_it_is_written(
+    admits: Admission, policy: AutoscalerPolicy
+) -> None:
+    stage = Stage()
+    web = stage.web().make(4)
+    web.autoscaler(2, 9)
+    stage.server.admission.append(admits)
+    with pytest.raises(VerbFailure, match="would change what keeps HorizontalPodAutoscaler ") as refused:
+        web.start(autoscaler=policy)
+    assert not refused.value.changed and refused.value.code == "admission"
+    found = web.admin.get(f"{web.autoscalers}/{web.name}-hpa")["spec"]
+    assert (found["minReplicas"], found["maxReplicas"]) == (2, 9)
 
 
 @pytest.mark.parametrize("ending", ["promote", "undo"])

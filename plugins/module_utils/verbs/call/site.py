@@ -320,11 +320,17 @@ class Site:
         """Raises Conflict when somebody has created one of this name meanwhile."""
         return Deployment.parse(self.api.create(f"{self._apps}/deployments", manifest, dry_run=dry_run))
 
-    def patch_autoscaler(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Autoscaler:
-        return Autoscaler.parse(self.api.patch(self.autoscaler_path(name), list(operations), PatchKind.JSON))
+    def patch_autoscaler(
+        self, name: str, operations: Sequence[Mapping[str, Any]], *, dry_run: bool = False
+    ) -> Autoscaler:
+        path = self.autoscaler_path(name)
+        return Autoscaler.parse(self.api.patch(path, list(operations), PatchKind.JSON, dry_run=dry_run))
 
-    def patch_scaled_object(self, name: str, operations: Sequence[Mapping[str, Any]]) -> ScaledObject:
-        return ScaledObject.parse(self.api.patch(self.scaled_object_path(name), list(operations), PatchKind.JSON))
+    def patch_scaled_object(
+        self, name: str, operations: Sequence[Mapping[str, Any]], *, dry_run: bool = False
+    ) -> ScaledObject:
+        path = self.scaled_object_path(name)
+        return ScaledObject.parse(self.api.patch(path, list(operations), PatchKind.JSON, dry_run=dry_run))
 
     def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
         """The pod template that the Deployment would have, were it given this one, as the server would store it by now: with its defaults, and

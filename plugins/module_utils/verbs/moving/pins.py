@@ -42,14 +42,15 @@ KEDA_SECONDS = 30.0
 class Seat(Generic[Written]):
     """What a pin is written on: an autoscaler, or the ScaledObject of which KEDA makes one.
 
-    `claim`: whose pin it has, None for none. `pin`, `serve` and `give_back` are as in rollout/autoscaler.py, and `pins` says the first of
-    them in words. `theirs`: what stands there that somebody has changed under the pin, from what it was found with and what it is now.
+    `send`: writes, or (the flag) asks by a dry run, and gives what is stored then. `claim`: whose pin it has, None for none. `pin`, `serve`
+    and `give_back` are as in rollout/autoscaler.py, and `pins` says the first of them in words. `theirs`: what stands there that somebody
+    has changed under the pin, from what it was found with and what it is now.
     """
 
     what: str
     path: str
     read: Callable[[], Written]
-    send: Callable[[Written, Operations], Written]
+    send: Callable[[Operations, bool], Written]
     claim: Callable[[Written], Claim | None]
     pins: Callable[[int, bool], str]
     pin: Callable[[Written, int, Claim, bool], Operations]
@@ -82,7 +83,7 @@ def on_autoscaler(site: Site, name: str) -> Seat[Autoscaler]:
         what=f'HorizontalPodAutoscaler "{name}"',
         path=site.autoscaler_path(name),
         read=lambda: site.autoscaler(name),
-        send=lambda _found, operations: site.patch_autoscaler(name, operations),
+        send=lambda operations, dry_run: site.patch_autoscaler(name, operations, dry_run=dry_run),
         claim=claim_on,
         pins=pins,
         pin=pin,
@@ -101,7 +102,7 @@ def on_scaled_object(site: Site, name: str) -> Seat[ScaledObject]:
         what=f'ScaledObject "{name}"',
         path=site.scaled_object_path(name),
         read=lambda: site.scaled_object(name),
-        send=lambda _found, operations: site.patch_scaled_object(name, operations),
+        send=lambda operations, dry_run: site.patch_scaled_object(name, operations, dry_run=dry_run),
         claim=claim_on,
         pins=lambda _replicas, up: f"keeping it from scaling in{'' if up else ' and out'}",
         pin=lambda found, _replicas, claim, up: scaledobject.pause(found, claim, scales_up=up),
@@ -119,14 +120,21 @@ def claim(account: Account, release: int = 0) -> Claim:
 def write_pin(
     account: Account, seat: Seat[Written], found: Written, replicas: int, report: Report, *, scales_up: bool
 ) -> Written:
-    """Before the first patch of a release: what was found is pinned by this run, and returned as it stands then."""
-
-    def send(found: Written, operations: Operations) -> Written:
-        report(f"{seat.what}: {seat.pins(replicas, scales_up)}")
-        return seat.send(found, operations)
+    """Before the first patch of a release: what was found is pinned by this run, and returned as it stands then. Raises Refusal where
+    admission would store something else: then nothing is kept from scaling, or nobody would know what to give back."""
 
     def decide(found: Written) -> Operations:
         return seat.pin(found, replicas, claim(account), scales_up)
+
+    def send(operations: Operations, dry_run: bool) -> Written:
+        if decide(seat.send(operations, True)):
+            raise Refusal(
+                Code.ADMISSION,
+                f"an admission webhook or policy would change what keeps {seat.what} from scaling ({seat.pins(replicas, scales_up)})",
+                "Exempt it from that policy, or use autoscaler=ignore (at your own risk)",
+            )
+        report(f"{seat.what}: {seat.pins(replicas, scales_up)}")
+        return seat.send(operations, dry_run)
 
     changed = account.changed
     sent = _write(account, replace(seat, send=send), found, decide, "pinned", account.site.mine)
@@ -344,6 +352,13 @@ def _write(
 ) -> Sent[Written, Operations]:
     """`decide`: no operations where nothing is left to do. `done`: what was to be done with it, in a word."""
     busy = Refusal(Code.BUSY, f"{seat.what} kept changing while it was to be {done}", "Run this again")
-    sent = guarded(found, lambda now: decide(now) or None, seat.send, seat.read, busy, permitted=permitted)
+    sent = guarded(
+        found,
+        lambda now: decide(now) or None,
+        lambda _found, operations: seat.send(operations, False),
+        seat.read,
+        busy,
+        permitted=permitted,
+    )
     account.changed = account.changed or sent.change is not None
     return sent
