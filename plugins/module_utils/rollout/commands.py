@@ -80,7 +80,7 @@ def _promote(situation: Situation, record: Record, canary: ReplicaSet) -> list[s
 
 
 def _undo(situation: Situation, record: Record, stable: ReplicaSet) -> list[str]:
-    back = coming_back(situation.hold, record, lacking(situation, stable))
+    back = Strategy("RollingUpdate", *coming_back(situation.hold, record, lacking(situation, stable)))
     known = {one.hash for one in situation.picture.replica_sets}
     before = version_before(situation.deployment, record.stable.hash)
     ended = _ended(situation, record, UNDONE, record.stable.hash, before if before.hash in known else Before())

@@ -315,7 +315,7 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
     fields = replace(
         restored(record.originals),
         template=stable.template,
-        strategy=coming_back(situation.hold, record, lacking(situation, stable)),
+        strategy=Strategy("RollingUpdate", *coming_back(situation.hold, record, lacking(situation, stable))),
         annotations=annotations,
         labels=_LIVE,
     )
@@ -328,18 +328,18 @@ def _causes(deployment: Deployment, record: Record) -> dict[str, str | None]:
     return {records.CHANGE_CAUSE: cause} if cause is not None or records.CHANGE_CAUSE in deployment.annotations else {}
 
 
-def coming_back(hold: Hold | None, record: Record, lacking: int = 0) -> Strategy:
-    """The strategy under which stable pods return: Ready never below replicas - max_unavailable - `lacking`, which is how many stable pods are not Ready
-    for a reason of their own. Those keep no canary pod.
+def coming_back(hold: Hold | None, record: Record, lacking: int = 0) -> tuple[int, int]:
+    """The maxSurge and maxUnavailable under which stable pods return: Ready never below replicas - max_unavailable - `lacking`, which is how many
+    stable pods are not Ready for a reason of their own. Those keep no canary pod.
 
     With surge all missing stable pods come at once beside the canary pods (maxSurge s + u). Where quota or nodes have no
     room for them it goes on all the same, s pods at a time, because s canary pods may go first. Without surge canary pods
     make place for stable ones, max_unavailable at a time.
     """
     if record.surge == 0 and (hold is None or hold.surge == 0):
-        return Strategy("RollingUpdate", max_surge=0, max_unavailable=max(1, record.max_unavailable) + lacking)
+        return 0, max(1, record.max_unavailable) + lacking
     size = hold.pods if hold else record.pods
-    return Strategy("RollingUpdate", max_surge=max(1, size), max_unavailable=record.max_unavailable + lacking)
+    return max(1, size), record.max_unavailable + lacking
 
 
 def lacking(situation: Situation, stable: ReplicaSet) -> int:
@@ -357,36 +357,20 @@ def make_way(situation: Situation, record: Record, stable: ReplicaSet) -> Plan |
     of before first, which are older than the canary's."""
     deployment, picture, kept = situation.deployment, situation.picture, situation.deployment.strategy.max_unavailable
     beside = {rs.uid for rs in picture.replica_sets if rs.uid != stable.uid and has_pods(picture, rs)}
-    back = coming_back(None, record, lacking(situation, stable))
-    if (
-        not beside
-        or record.stable.uid in beside
-        or not isinstance(kept, int)
-        or not isinstance(back.max_unavailable, int)
-        or back.max_unavailable <= kept
-    ):
+    _surge, may_lack = coming_back(None, record, lacking(situation, stable))
+    if not beside or record.stable.uid in beside or not isinstance(kept, int) or may_lack <= kept:
         return None
-    strategy = replace(deployment.strategy, max_unavailable=back.max_unavailable)
+    strategy = replace(deployment.strategy, max_unavailable=may_lack)
     return plan(deployment, Fields(strategy=strategy), "let the canary go before the stable pods that are not Ready")
 
 
 def _coming_back(strategy: Strategy, record: Record) -> bool:
     """It is one that `coming_back` gives, for whatever size the canary had reached, which grows with a Deployment that is scaled up."""
-    largest = coming_back(None, record)
-    surge = strategy.max_surge
-    fits = (
-        isinstance(surge, int)
-        and isinstance(largest.max_surge, int)
-        and (surge <= largest.max_surge or record.may_scale_up)
-    )
-    lacks, promised = strategy.max_unavailable, largest.max_unavailable
-    return (
-        record.intent is Intent.UNDO
-        and fits
-        and isinstance(lacks, int)
-        and isinstance(promised, int)
-        and lacks >= promised
-    )
+    largest, promised = coming_back(None, record)
+    surge, lacks = strategy.max_surge, strategy.max_unavailable
+    if record.intent is not Intent.UNDO or not isinstance(surge, int) or not isinstance(lacks, int):
+        return False
+    return (surge <= largest or record.may_scale_up) and lacks >= promised
 
 
 def corrected(

@@ -75,6 +75,11 @@ class Situation:
     def deployment(self) -> Deployment:
         return self.picture.deployment
 
+    @property
+    def canary_hash(self) -> str:
+        """Its pod-template-hash; empty where there is none."""
+        return self.canary.hash if self.canary else ""
+
 
 def holds(deployment: Deployment) -> bool:
     """The Deployment carries the fields of a hold."""

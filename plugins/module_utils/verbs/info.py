@@ -77,7 +77,7 @@ def _tell_its_routes(account: Account, situation: Situation, record: Record) -> 
 
     routes = of_record(account, record, quietly)
     if routes is not None:
-        found = routes.look(situation.canary.hash if situation.canary else "")
+        found = routes.look(situation.canary_hash)
         if situation.phase in HOLDING:
             tell_changed(routes, record, found)
             routes.tell_put_back(found)

@@ -67,7 +67,7 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: boo
         if drain and routes is not None:
             if not call.check:
                 ask(site, picture)
-            drain_routes(routes, before.canary.hash if before.canary else "", check=call.check)
+            drain_routes(routes, before.canary_hash, check=call.check)
         if not paused and routes is not None:
             check_refill(routes, before)
         if not paused or not _idle(before):

@@ -70,7 +70,7 @@ def _is_out(situation: Situation) -> bool:
 
 def _beside_stable(account: Account, situation: Situation, request: VerifyRequest, report: Report) -> Outcome:
     sides = sides_of(situation)
-    hash_of_new = situation.canary.hash if situation.canary else ""
+    hash_of_new = situation.canary_hash
     check_judges(situation, hash_of_new, request)
     if sides is None:
         told = {"verdict": Verdict.INCONCLUSIVE.value, "reason": ALONE_NOW, "seconds": 0.0, "checks": []}

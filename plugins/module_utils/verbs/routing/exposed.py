@@ -49,7 +49,7 @@ class Exposed:
     def __init__(self, account: Account, situation: Situation, report: Report) -> None:
         self._account = account
         self._routes = of_record(account, situation.record, report) if situation.record else None
-        self._canary = situation.canary.hash if situation.canary else ""
+        self._canary = situation.canary_hash
         self._clock, self._api, self._next = account.site.clock, account.site.api, 0.0
         self._looked_at = -inf
         # As its record has it; of one that has not, as a first look finds it.

@@ -44,7 +44,7 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     so it is where the canary has pods, which the owner's Service sends users to: a promotion that died right before its first pod left it so,
     or somebody put it back.
     """
-    canary = situation.canary.hash if situation.canary else ""
+    canary = situation.canary_hash
     serves = _stable_serves(situation) and _comes_back(routes, situation)
     there, unread = list[Now](), list[RouteRef]()
     for ref in routes.traffic.routes:
@@ -207,7 +207,7 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
 def spare(routes: Routes, situation: Situation, without: str) -> None:
     """Users of a canary that serves nobody; `without` says why."""
     account, stage = routes.account, _serves(situation)
-    of_hash = situation.canary.hash if situation.canary else ""
+    of_hash = situation.canary_hash
     to = (
         "stable"
         if stage is Stage.ISOLATED

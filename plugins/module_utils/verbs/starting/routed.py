@@ -83,7 +83,7 @@ def routed(
 
 def canary_hash(situation: Situation) -> str:
     """A canary without a ReplicaSet has no Service yet, and is shown under a name that says so."""
-    return situation.canary.hash if situation.canary else "canary"
+    return situation.canary_hash or "canary"
 
 
 def check_way(site: Site, routes: Routes | None, record: Record) -> None:
