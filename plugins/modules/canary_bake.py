@@ -201,9 +201,9 @@ progress:
 # end of progress
 """
 
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.zipped import compile_once
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.zipped import import_quickly
 
-compile_once()
+import_quickly()
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.bake import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module

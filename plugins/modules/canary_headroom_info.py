@@ -355,9 +355,9 @@ requests:
 # end of failure
 """
 
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.zipped import compile_once
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.zipped import import_quickly
 
-compile_once()
+import_quickly()
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.headroom import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
