@@ -4,8 +4,8 @@
 """`dataclass` of the standard library, made so that a frozen one is defined in a tenth of the time.
 
 Of each frozen dataclass Python compiles six methods where it is defined. This collection has more than two hundred, and that was half
-of what its import costs, in every module and every ansible-playbook. Here they share all methods but `__init__`, and that is compiled for
-the first instance: of most of them a task makes none. Nor are its fields worked out before.
+of what its import costs, in every module and every ansible-playbook. Here they share all methods, but for an `__init__` that is compiled
+where many instances are made: of most of them a task makes none or one. Nor are its fields worked out before the first.
 
 This module is private to the collection.
 """
@@ -33,6 +33,8 @@ else:
 __all__ = ["dataclass"]
 
 _Values = Callable[[Any], tuple[Any, ...]]
+# To compile takes as long as so many instances take longer without. Most classes of a task have fewer.
+_FEW = 30
 
 
 def _frozen(cls: Any, eq: bool = True, **asked: Any) -> type:
@@ -113,13 +115,36 @@ def _keep(_self: object, name: str, *_value: object) -> None:
 
 
 def _compiled_later(cls: Any) -> Callable[..., None]:
+    made = 0
+
     def __init__(self: Any, *given: Any, **named: Any) -> None:
+        nonlocal made
+        made += 1
+        if made <= _FEW and _initialised(self, cls, given, named):
+            return
         # Whoever comes second compiles the same.
         if cls.__init__ is __init__:
             cls.__init__ = _compiled(cls)
         cls.__init__(self, *given, **named)
 
     return __init__
+
+
+def _initialised(self: Any, cls: Any, given: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """As what is compiled does it, but field by field. False, and nothing is done, for arguments that do not fit: that says which."""
+    fields = dataclasses.fields(cls)
+    by_position = [each.name for each in fields if each.kw_only is not True]
+    values = {**dict(zip(by_position, given, strict=False)), **named}
+    asked = {each.name for each in fields if each.default is each.default_factory}
+    fits = len(given) + len(named) == len(values) and asked <= values.keys() <= {each.name for each in fields}
+    for each in fields if fits else ():
+        name = each.name
+        if name not in values:
+            values[name] = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
+        object.__setattr__(self, name, values[name])
+    if fits and hasattr(cls, "__post_init__"):
+        self.__post_init__()
+    return fits
 
 
 def _compiled(cls: Any) -> Callable[..., None]:

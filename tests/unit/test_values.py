@@ -22,6 +22,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils import values
 PLUGINS = Path(__file__).parents[2] / "plugins"
 T = TypeVar("T")
 Maker = Callable[[Any], Any]
+FEW, MANY = 20, 100
 
 
 def plain(make: Maker) -> Any:
@@ -179,10 +180,17 @@ def test_it_is_called_as_the_standard_librarys(
     theirs, mine = shape(standard), shape(ours)
     told = []
     for cls in (theirs, mine):
-        made = tried(lambda cls=cls: cls(*given, **named))
-        told.append([made if isinstance(made, tuple) else vars(made), tried(lambda made=made: repr(made))])
-        assert parameters(theirs) == parameters(cls), "after the first call"
+        made = [tried(lambda cls=cls: cls(*given, **named)) for _time in range(MANY)]
+        told.append([(one if isinstance(one, tuple) else vars(one), tried(lambda one=one: repr(one))) for one in made])
+        assert parameters(theirs) == parameters(cls), "after many calls"
     assert told[0] == told[1]
+
+
+def test_nothing_is_compiled_for_the_few_that_a_task_makes() -> None:
+    cls = plain(ours)
+    made = [cls(1) for _time in range(FEW)]
+    assert [name for name, _kind, _default in parameters(cls)] == ["self", "given", "named"]
+    assert made == [cls(left=1, right="r")] * FEW
 
 
 def test_its_fields_are_worked_out_when_they_are_first_asked_for_and_only_once() -> None:
