@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
 
@@ -174,7 +175,7 @@ class History:
     gateway: Lags | None = None
     colliding: bool = False
 
-    @property
+    @cached_property
     def quiet(self) -> bool:
         """Nobody but verbs writes to a Deployment as long as there is one: everything that they promise must hold."""
         return all(one.what in MADE_AGAIN for one in self.foreign)

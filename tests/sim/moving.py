@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import ceil, inf
+from math import inf
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
@@ -199,10 +199,10 @@ class Moving:
         spec, before = deployment["spec"], release.before["spec"]["replicas"]
         replicas = spec["replicas"]
         # Scaled up, both versions get of it in proportion.
-        most = max(release.most, ceil(Fraction(release.most * (replicas + release.most), before + release.most)))
+        most = max(release.most, _shared(release.most, replicas + release.most, before + release.most))
         if isinstance((spec["strategy"].get("rollingUpdate") or {}).get("maxSurge"), str) and before:
             # A share of replicas stays one, and the controller's own rounding may give the canary a pod of the stable version's.
-            most = max(most, ceil(Fraction(release.most * replicas, before)) + 1)
+            most = max(most, _shared(release.most, replicas, before) + 1)
         if release.going == "hold" and len(canary) > most:
             self._ledger.violated("canary pods never more than asked", f"{len(canary)} of {most}")
         others = {*keys} - {release.stable, release.canary, release.stable_by_policy}
@@ -300,3 +300,8 @@ def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object,
     for name in sorted(was.keys() | now.keys()):
         if was.get(name) != now.get(name):
             yield name, (was.get(name), now.get(name))
+
+
+def _shared(pods: int, now: int, before: int) -> int:
+    """As large a part of what is there `now` as so many pods were of what was there `before`, rounded up."""
+    return -(-pods * now // before)

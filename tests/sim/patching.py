@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 
@@ -20,8 +21,9 @@ def json_patch(value: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
     return value
 
 
-def _parts(path: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
+@cache
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
 
 
 def _applied(value: Any, parts: Sequence[str], operation: Mapping[str, Any]) -> Any:

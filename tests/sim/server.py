@@ -279,8 +279,9 @@ def selects(query: Mapping[str, str], obj: Json) -> bool:
     """By what verbs ask for: labels by equality, by sets, or by being there; fields by equality."""
     if wanted := query.get("labelSelector"):
         labels = obj["metadata"].get("labels") or {}
-        if not all(holds(labels) for holds in _of_labels(wanted)):
-            return False
+        for holds in _of_labels(wanted):
+            if not holds(labels):
+                return False
     if wanted := query.get("fieldSelector"):
         return all((_member(obj, path) == value) is same for path, same, value in _of_fields(wanted))
     return True

@@ -78,6 +78,8 @@ def ended_by(deployment: Deployment, run: str) -> tuple[str, str]:
 
 def _last(deployment: Deployment) -> Mapping[str, Any]:
     text = deployment.annotations.get(LAST, "")
+    if not text:
+        return {}
     try:
         last = json.loads(text) if len(text) <= ANNOTATIONS_BYTES else None
     except (ValueError, RecursionError):

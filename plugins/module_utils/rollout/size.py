@@ -70,7 +70,7 @@ class Hold:
 
     def at(self, replicas: int) -> Hold:
         """The same for so many replicas."""
-        return replace(self, surge=scaled(self.max_surge, replicas, round_up=True))
+        return replace(self, surge=scaled(self.max_surge, replicas, round_up=True)) if self.percent else self
 
     def stable(self, replicas: int) -> int:
         return predict_hold(replicas, self.at(replicas).surge, self.unavailable).stable

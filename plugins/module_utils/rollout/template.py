@@ -56,7 +56,8 @@ def digest(template: Mapping[str, Any]) -> str:
     """
     if not isinstance(template, Template):
         return _digest(json.dumps(template))
-    template.digest = template.digest or _digest(json.dumps(template))
+    if not template.digest:
+        template.digest = _digest(json.dumps(template))
     return template.digest
 
 
