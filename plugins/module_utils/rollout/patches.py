@@ -218,17 +218,29 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
     _check_fits(deployment, annotations)
     return plan(
         deployment,
-        Fields(
+        replace(
+            _fields_of(step),
             template=template,
-            min_ready_seconds=NEVER_AVAILABLE_SECONDS,
-            progress_deadline_seconds=NO_PROGRESS_DEADLINE,
-            strategy=_held(step),
             # Without a pod of the new version until the routes send nobody to it: a paused Deployment makes no ReplicaSet.
             paused=True if record.isolating else None,
             annotations=annotations,
-            labels=_LIVE,
         ),
         f"hold {step.canary(deployment.replicas)} canary beside {count_of(step.stable(deployment.replicas), 'stable pod')}",
+    )
+
+
+def tried(deployment: Deployment, step: Hold) -> Plan:
+    """All that any `hold` of this size sets but its pod template, to be tried beside that: the record is none, and stays unwritten."""
+    fields = replace(_fields_of(step), paused=False, annotations={records.RECORD: "{}"})
+    return plan(deployment, fields, "try whether a canary could be held")
+
+
+def _fields_of(step: Hold) -> Fields:
+    return Fields(
+        min_ready_seconds=NEVER_AVAILABLE_SECONDS,
+        progress_deadline_seconds=NO_PROGRESS_DEADLINE,
+        strategy=_held(step),
+        labels=_LIVE,
     )
 
 

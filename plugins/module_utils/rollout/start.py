@@ -16,6 +16,7 @@ from ..wording import count_of
 from . import patches
 from .autoscaler import must_be_smaller
 from .intstr import scaled
+from .kept import Tried
 from .patches import Plan
 from .phase import HOLDING, Phase, Situation
 from .record import Companion, Intent, Originals, Record, StableIdentity, Traffic
@@ -206,6 +207,16 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     )
     step = first(goal, wanted.room)
     return Start(patches.hold(deployment, wanted.template, step, record), goal, wanted.room, record)
+
+
+def to_try(situation: Situation, wanted: Wanted) -> Tried | None:
+    """What a start here would write, its pod template apart; None where none could be of that size, which `decide` refuses."""
+    deployment = situation.deployment
+    try:
+        goal = _goal(wanted, _size(wanted, deployment), deployment.replicas, None)
+    except Refusal:
+        return None
+    return Tried.of(deployment, patches.tried(deployment, first(goal, wanted.room)))
 
 
 def same(situation: Situation, replica_set: str) -> Refusal:

@@ -156,7 +156,7 @@ def _routed(
         found = isolate(routes, canary.hash, found, again=False)
         expose(routes, everybody, situation, canary.hash, ready, found)
     else:
-        ask(account.site, situation.picture)
+        ask(account.site, situation.picture, ends_hold=True)
         hand_back(routes, found, canary.hash)
     return situation.picture if request.call.check else _since_routed(account, decided.meant, request, report)
 

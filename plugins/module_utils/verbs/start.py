@@ -14,17 +14,17 @@ from typing import NoReturn
 
 from ..cluster.api import Api
 from ..rollout import autoscaler as autoscalers
-from ..rollout import owners, patches
+from ..rollout import kept, owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
 from ..rollout.describe import without_pods
-from ..rollout.phase import HOLDING, Phase, Situation, diagnose
+from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.steady import FirstLook
-from ..rollout.template import digest
+from ..rollout.template import digest, same_version
 from ..rollout.views import Autoscaler, Deployment, Picture
 from ..traffic.load import in_words
 from ..wording import count_of
@@ -40,7 +40,7 @@ from .moving import autoscaling
 from .moving.completion import finish_leftover
 from .moving.pins import serve
 from .moving.stepping import await_hold
-from .moving.template import candidate, not_applied
+from .moving.template import Candidate, candidate, not_applied
 from .routing.exposing import foretell
 from .routing.fencing import take_over
 from .routing.routes import Now, Routes
@@ -232,14 +232,28 @@ def _decided(account: Account, situation: Situation, request: StartRequest, pinn
 
 def _wanted(account: Account, situation: Situation, request: StartRequest, pinned: Autoscaler | None = None) -> Wanted:
     """`pinned`: the autoscaler that this start is to hold, where none is held yet."""
-    stable, template = rollout_start.stable_to_change(situation), request.template
-    held = situation.deployment.template if situation.phase in HOLDING else None
-    asked = candidate(account.site, stable, template, held)
-    if situation.phase is Phase.NONE:
+    stable, begins = rollout_start.stable_to_change(situation), situation.phase is Phase.NONE
+    wanted = _wanted_size(situation, request, pinned)
+    hold = rollout_start.to_try(situation, wanted) if begins else None
+    asked = candidate(account.site, stable, request.template, None if begins else situation.deployment, hold)
+    if begins:
+        _check_kept(account, situation, asked)
         if asked.changed:
             account.warn(_changed_by_admission(f" ({', '.join(asked.changed)})"))
-        if template.definition is not None:
-            account.warn(*not_applied(template.definition, situation.deployment))
+        if request.template.definition is not None:
+            account.warn(*not_applied(request.template.definition, situation.deployment))
+    return replace(wanted, template=asked.template)
+
+
+def _check_kept(account: Account, situation: Situation, asked: Candidate) -> None:
+    """Raises Refusal where admission would let no canary be held. What is out already needs none."""
+    stable = rollout_start.stable_to_change(situation)
+    if asked.lost and not same_version(stable.template, asked.template):
+        raise Refusal(Code.ADMISSION, kept.words(asked.lost, account.site.target.name), kept.EXEMPT)
+
+
+def _wanted_size(situation: Situation, request: StartRequest, pinned: Autoscaler | None) -> Wanted:
+    """Without its template. Raises Refusal."""
     size, room = request.size.among(situation.deployment.replicas), _room(request)
     record = situation.record
     if request.surge is None:
@@ -252,7 +266,7 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, pinne
     shares = request.traffic is not None or (record is not None and record.traffic is not None)
     # What bears a share of the requests bears it of more, too, however many pods that was at first.
     grows = scales_up and (shares or request.size.pods is None)
-    return Wanted(asked.template, size.pods, size.weight, room, grows, size.at_least)
+    return Wanted({}, size.pods, size.weight, room, grows, size.at_least)
 
 
 def _changed_by_admission(where: str = "") -> str:

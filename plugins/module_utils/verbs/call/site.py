@@ -333,10 +333,14 @@ class Site:
         return ScaledObject.parse(self.api.patch(path, list(operations), PatchKind.JSON, dry_run=dry_run))
 
     def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The pod template that the Deployment would have, were it given this one, as the server would store it by now: with its defaults, and
-        as admission makes it. Nothing is written."""
-        body = [{"op": "replace", "path": "/spec/template", "value": bare(template)}]
-        return _pod_template(self.api.try_patch(self.deployment_path, body, PatchKind.JSON))
+        """The pod template of `try_deployment`."""
+        return self.try_deployment(template).template
+
+    def try_deployment(self, template: Mapping[str, Any], beside: Sequence[Mapping[str, Any]] = ()) -> Deployment:
+        """The Deployment, were it given this pod template and what operations `beside` set, as the server would store it by now: with its
+        defaults, and as admission makes it. Nothing is written."""
+        body = [{"op": "replace", "path": "/spec/template", "value": bare(template)}, *beside]
+        return Deployment.parse(self.api.try_patch(self.deployment_path, body, PatchKind.JSON))
 
     def try_patch(self, stable: ReplicaSet, patch: Mapping[str, Any]) -> Mapping[str, Any]:
         """The pod template that this strategic merge patch makes of the stable one; nothing is written.

@@ -13,7 +13,9 @@ from enum import Enum
 from typing import Callable
 
 from ...cluster.errors import ApiError
-from ...rollout.patches import Plan, freeze, stop
+from ...rollout import kept
+from ...rollout.patches import Fields, Plan, freeze, stop
+from ...rollout.patches import plan as plan_of
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.record import Record
 from ...rollout.refusal import Code, Refusal
@@ -21,7 +23,8 @@ from ...rollout.template import changed_paths, digest
 from ...rollout.views import Picture
 from ...rollout.words import WORDS
 from ...values import dataclass
-from .guarded import ATTEMPTS, guarded
+from ...wording import ended
+from .guarded import ATTEMPTS, guarded, worth_another_look
 from .outcome import Report, quietly
 from .site import Site
 
@@ -47,8 +50,8 @@ class Written:
 
 
 class Otherwise(Enum):
-    """What becomes of a write that keeps the pod template, and is answered with another one: a webhook or policy of the cluster acts
-    otherwise by now than when that template was stored."""
+    """What becomes of a write that keeps the pod template, and is answered with another one, or without what holds the canary: a webhook or policy
+    of the cluster acts otherwise by now than when that was stored."""
 
     TRIED = "the server is asked first what it would make of it, and nothing is written"
     FAILS = "it is written, fails, and whatever moves is stopped"
@@ -56,13 +59,18 @@ class Otherwise(Enum):
 
 
 class Replaced(Refusal):
-    """Another pod template came with `plans`, or would come, where there are none because it was only tried. `picture` is the state after
-    them, or without them. `remedy`: where it is another than for any release in that phase."""
+    """Another pod template came with `plans`, or would come, where there are none because it was only tried; or (`unheld`) other fields than those by
+    which a canary is held. `picture` is the state after them, or without them. `remedy`: where it is another than for any release in that phase."""
 
-    def __init__(self, what: str, picture: Picture, plans: tuple[Plan, ...], remedy: str = "") -> None:
+    def __init__(
+        self, what: str, picture: Picture, plans: tuple[Plan, ...], remedy: str = "", *, unheld: bool = False
+    ) -> None:
         code = Code.FOREIGN if plans else Code.ADMISSION
         super().__init__(code, what, remedy or WORDS[diagnose(picture).phase].remains)
-        self.picture, self.plans = picture, plans
+        self.picture, self.plans, self.unheld = picture, plans, unheld
+
+    def and_then(self, what: str, picture: Picture, *plans: Plan) -> Replaced:
+        return Replaced(f"{self.what}, and {what}", picture, (*self.plans, *plans), self.remedy, unheld=self.unheld)
 
 
 def write(
@@ -109,15 +117,23 @@ def busy(site: Site) -> Refusal:
     )
 
 
-def ask(site: Site, picture: Picture) -> None:
-    """Before users are sent elsewhere for a write that keeps the pod template, which is to come only after that: whether it would be kept. No
-    request where this call knows. Raises Replaced."""
-    template = picture.deployment.template
+def ask(site: Site, picture: Picture, *, ends_hold: bool = False) -> None:
+    """Before users are sent elsewhere for a write that keeps the pod template, which is to come only after that: whether it would be kept, and
+    (unless that write `ends_hold`) what holds the canary too. No request where this call knows. Raises Replaced."""
+    before = picture.deployment
     if site.let_pass:
         return
-    stored = replace(picture, deployment=replace(picture.deployment, template=site.try_template(template)))
-    if replaced := _replaced(picture, stored, None):
+    answer = site.try_deployment(before.template)
+    if replaced := _replaced(picture, replace(picture, deployment=replace(before, template=answer.template)), None):
         raise replaced
+    if not ends_hold and kept.lost(kept.asked(before, None), answer):
+        # By admission; or somebody was faster, whom this one stands in no way, and what is written after it finds.
+        try:
+            sent(site, picture, plan_of(before, Fields(), "try whether the canary would stay held"), dry_run=True)
+        except ApiError as error:
+            if not worth_another_look(error):
+                raise
+            return
     site.let_pass = True
 
 
@@ -135,7 +151,7 @@ def sent(
     tries = otherwise is Otherwise.TRIED and plan.keeps_template and not dry_run
     for tried in (True, False) if tries else (dry_run,):
         after = replace(before, deployment=site.apply(plan, dry_run=tried))
-        if plan.keeps_template and (replaced := _replaced(before, after, None if tried else plan)):
+        if replaced := _replaced(before, after, plan, was_written=not tried):
             if otherwise is not Otherwise.IS_TOLD:
                 raise stopped(site, replaced)
             tell(replaced.what)
@@ -145,38 +161,46 @@ def sent(
 
 def stopped(site: Site, replaced: Replaced) -> Replaced:
     """No more pods come of a template that came with a write, once the controller has seen that. Nothing where nothing was written, and of a
-    release that is over."""
+    release that is over. Where no canary is held as it was to be, nothing tells in which phase that is, but that nobody has written since."""
+    generation = replaced.picture.deployment.generation
 
     def decide(now: Situation) -> Plan | None:
-        if now.phase is not Phase.FOREIGN or now.deployment.paused:
+        unheld = replaced.unheld and (now.deployment.generation == generation or now.phase is Phase.DAMAGED)
+        if now.deployment.paused or not (unheld or now.phase is Phase.FOREIGN):
             return None
-        return freeze(now.deployment, paused=True) if holds(now.deployment) else stop(now)
+        frozen = freeze(now.deployment, paused=True)
+        return frozen if holds(now.deployment) else stop(now) or (frozen if unheld else None)
 
     if not replaced.plans:
         return replaced
-    plans, remedy = replaced.plans, replaced.remedy
     try:
         written = write(site, replaced.picture, decide, otherwise=Otherwise.IS_TOLD)
     except (ApiError, Refusal) as error:
-        what = f"{replaced.what}, and the Deployment could not be paused ({error})"
-        return Replaced(what, replaced.picture, plans, remedy)
+        return replaced.and_then(f"the Deployment could not be paused ({error})", replaced.picture)
     if written.plan is None:
         return replaced
-    what = f"{replaced.what}, and the Deployment was paused at once"
-    return Replaced(what, written.picture, (*plans, written.plan), remedy)
+    if not written.picture.deployment.paused:
+        return replaced.and_then("takes back that the Deployment is paused, too", written.picture, written.plan)
+    return replaced.and_then("the Deployment was paused at once", written.picture, written.plan)
 
 
-def _replaced(before: Picture, after: Picture, plan: Plan | None) -> Replaced | None:
-    """`plan`: what was written, and was to keep the pod template; None where it was only tried."""
-    old, new = before.deployment.template, after.deployment.template
-    if digest(old) == digest(new):
+def _replaced(before: Picture, after: Picture, plan: Plan | None, *, was_written: bool = False) -> Replaced | None:
+    """`plan`: what was sent; None where nothing was to change."""
+    old, new = before.deployment, after.deployment
+    what, lost = "", ""
+    if (plan is None or plan.keeps_template) and digest(old.template) != digest(new.template):
+        where = ", ".join(changed_paths(old.template, new.template))
+        what = (
+            f"an admission webhook or policy {'changed' if was_written else 'would change'} the pod template of Deployment "
+            f'"{new.name}" with a write that leaves it as it is ({where}), so its pods would not be the ones that were looked at'
+        )
+    elif lost := kept.lost(kept.asked(old, plan), new):
+        what = kept.words(lost, new.name)
+    if not what:
         return None
-    where = ", ".join(changed_paths(old, new))
-    what = (
-        f"an admission webhook or policy {'changed' if plan else 'would change'} the pod template of Deployment "
-        f'"{after.deployment.name}" with a write that leaves it as it is ({where}), so its pods would not be the ones that were looked at'
-    )
-    return Replaced(what, after, (plan,)) if plan else Replaced(what, before, ())
+    picture, plans = (after, (plan,)) if was_written and plan else (before, ())
+    remedy = f"{ended(kept.EXEMPT)} {WORDS[diagnose(picture).phase].remains}" if lost else ""
+    return Replaced(what, picture, plans, remedy, unheld=bool(lost))
 
 
 def _sent(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
+from ...rollout import kept
 from ...rollout.equality import same_template
 from ...rollout.refusal import Code, Refusal
 from ...rollout.slips import slips
@@ -27,32 +28,38 @@ _SLIPS_TOLD = 5
 @dataclass(frozen=True)
 class Candidate:
     """A pod template as it would be stored, and where admission changes what was asked for (paths without values; for a
-    manifest, which lacks the server's defaults too, where it would change the stable template)."""
+    manifest, which lacks the server's defaults too, where it would change the stable template). `lost`: what it does so that no canary could be
+    held."""
 
     template: Mapping[str, Any]
     changed: tuple[str, ...] = ()
+    lost: str = ""
 
 
-def candidate(site: Site, stable: ReplicaSet, asked: NewTemplate, held: Mapping[str, Any] | None = None) -> Candidate:
-    """`held`: the template of a canary, if one is. One request more than `wished` costs, and another one where that is no template which is
-    there, and does not come back as it was asked for. Raises Refusal."""
+def candidate(
+    site: Site, stable: ReplicaSet, asked: NewTemplate, held: Deployment | None = None, hold: kept.Tried | None = None
+) -> Candidate:
+    """`held`: the Deployment, if it runs a canary. `hold`: what a start would write beside the template. One request more than `wished` costs,
+    and another one where that is no template which is there, and does not come back as it was asked for. Raises Refusal."""
     template = wished(site, stable, asked)
     if same_template(template, stable.template):
         return Candidate(template)  # what admission would change in it by now is no release that anybody asked for
-    stored = site.try_template(template)
+    answer = site.try_deployment(template, hold.operations if hold else ())
+    stored = answer.template
     if held is not None:
-        if same_template(stored, held):
-            site.let_pass = True
-        elif same_template(stored, site.try_template(held)):
-            return Candidate(held)  # nor is what it would change in the canary
+        if same_template(stored, held.template):
+            site.let_pass = not kept.lost(kept.asked(held, None), answer)
+        elif same_template(stored, site.try_template(held.template)):
+            return Candidate(held.template)  # nor is what it would change in the canary
         return Candidate(stored)
+    lost = kept.lost(hold.wanted, answer) if hold else ""
     changed = changed_paths(template, stored)
     if not changed or same_version(stable.template, stored):
-        return Candidate(stored)
+        return Candidate(stored, lost=lost)
     by_now = site.try_template(stable.template)
     if same_version(by_now, stored):
         return Candidate(stable.template)  # nor in the stable version, asked for by a manifest
-    return Candidate(stored, changed if asked.definition is None else changed_paths(stable.template, by_now))
+    return Candidate(stored, changed if asked.definition is None else changed_paths(stable.template, by_now), lost)
 
 
 def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
