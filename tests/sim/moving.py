@@ -95,10 +95,11 @@ class Moving:
         old, new = (self._ledger.keys.of(side["spec"]["template"]) for side in (before, after))
         if not release.is_stable(new) or not is_marked(after):
             return
-        # As far as a look tells, which was before, and may have been at the status of the ReplicaSet.
+        # As far as a look tells, which was before, and may have been at the status of the ReplicaSet, then or later.
         since = _begun(call)
         ready = [pod.ready and pod.ready_since <= since for pod in self._ledger.pods_of(release.stable)]
-        sets = self._ledger.store.of("replicasets").values()
+        store = self._ledger.store
+        sets = (*store.as_of("replicasets", since).values(), *store.of("replicasets").values())
         told = [one["status"] for one in sets if self._ledger.keys.of(one["spec"]["template"]) == release.stable]
         lacking = max(ready.count(False), *(one.get("replicas", 0) - one.get("readyReplicas", 0) for one in told), 0)
         others = (pod for pod in self._ledger.pods.pods.values() if self._ledger.key(pod) != release.stable)

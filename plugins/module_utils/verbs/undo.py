@@ -214,7 +214,8 @@ def _check_meant(meant: Meant, situation: Situation) -> None:
 def _check_comes_back(site: Site, written: Written, check: bool) -> None:
     """Raises Replaced where admission makes the canary of the stable version: its pods would take the place of all others."""
     situation, plan = written.situation, written.plan
-    if plan is None or situation.record is None or digest(situation.deployment.template) != situation.record.canary:
+    record, stored = situation.record, digest(situation.deployment.template)
+    if plan is None or record is None or stored != record.canary or stored == record.stable.digest:
         return
     what = f'an admission webhook or policy turns the stable pod template of Deployment "{situation.deployment.name}" into the canary\'s'
     remedy = "Change that policy, or exempt the Deployment from it, and then run canary_undo"
