@@ -76,6 +76,19 @@ FOUND: dict[str, History] = {
         ),
         gateway=Lags(routes=5.0, endpoints=5.0),
     ),
+    "an undo takes what a policy has made of the stable version for no canary": History(
+        seed=70259,
+        governed=Governed(Hook.ANNOTATES, 8.346341651567657, 28.346341651567656),
+        foreign=(Foreign(14.701390356797948, "minReadySeconds of a hold", 1, "v2"),),
+        gateway=Lags(routes=5.0, endpoints=2.0, forgets=True),
+    ),
+    "an undo knows of no pod that its ReplicaSet had not counted when it looked": History(
+        seed=112287089045126,
+        replicas=5,
+        missing=True,
+        scripts=(ana(Ask("release", version="v1", creates=True), Ask("release", pods=2, gate="stop")),),
+        incidents=(Incident(21.738877654260406, Befalls.CRASH, version="v1"),),
+    ),
     "a rollback whose answer was lost says that it has changed something": History(
         seed=95548,
         max_unavailable=0,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.describe import still_terminating
+from ..rollout.equality import canonical
 from ..rollout.identity import Meant, hash_of
 from ..rollout.last import PROMOTED, UNDONE, ended_by, last_outcome
 from ..rollout.patches import Plan
@@ -214,12 +215,25 @@ def _check_meant(meant: Meant, situation: Situation) -> None:
 def _check_comes_back(site: Site, written: Written, check: bool) -> None:
     """Raises Replaced where admission makes the canary of the stable version: its pods would take the place of all others."""
     situation, plan = written.situation, written.plan
-    record, stored = situation.record, digest(situation.deployment.template)
-    if plan is None or record is None or stored != record.canary or stored == record.stable.digest:
+    if plan is None or not _is_canary_again(situation):
         return
     what = f'an admission webhook or policy turns the stable pod template of Deployment "{situation.deployment.name}" into the canary\'s'
     remedy = "Change that policy, or exempt the Deployment from it, and then run canary_undo"
     raise stopped(site, Replaced(what, written.decided if check else written.picture, () if check else (plan,), remedy))
+
+
+def _is_canary_again(situation: Situation) -> bool:
+    """Not where nobody has asked for that canary, which no run has begun, or where its pods run the same: a policy has made it of the stable
+    version before."""
+    record, stable, template = situation.record, situation.stable, situation.deployment.template
+    if (
+        record is None
+        or not record.run
+        or stable is None
+        or digest(template) not in {record.canary} - {record.stable.digest}
+    ):
+        return False
+    return canonical(stable.template)["spec"] != canonical(template)["spec"]
 
 
 def _as_stored(account: Account, written: Written, report: Report) -> Situation:
