@@ -228,10 +228,12 @@ def _serve(
         method, target, _version = head.split(b"\r\n")[0].decode().split(" ")
         request = head + b"\r\nConnection: close" + _HEAD_END + body
         passage = Passage(client, request, open_server)
+        # One that takes its time is none of those that come after it was forgotten.
+        seen = proxy.seen
         try:
             proxy.fault_for(method, target)(passage)
         finally:
-            proxy.seen.append(Seen(method, target, body, passage.passed))
+            seen.append(Seen(method, target, body, passage.passed))
 
 
 def _read_request(client: ssl.SSLSocket) -> tuple[bytes, bytes]:

@@ -104,6 +104,10 @@ def own_namespace(admin: Api, labels: dict[str, str] | None = None) -> Iterator[
         admin.raw("DELETE", f"/api/v1/namespaces/{name}")
 
 
+# Of what cluster-admin may do.
+EVERYTHING = ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]},)
+
+
 def wait_for_rules(admin: Api, user: str, namespace: str, rules: Sequence[Mapping[str, Any]]) -> None:
     """Until the API server, whose authorizer learns of a Role and its binding a moment later, lets `user` do what they say."""
     (group, *_), (resource, *_), (verb, *_) = (rules[0][of] for of in ("apiGroups", "resources", "verbs"))
@@ -132,8 +136,8 @@ def service_account_token(admin: Api, namespace: str, name: str, rules: list[dic
     else:
         admin.create(f"{RBAC}/namespaces/{namespace}/roles", {"metadata": {"name": name}, "rules": rules})
         admin.create(f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
-        if rules:
-            wait_for_rules(admin, f"system:serviceaccount:{namespace}:{name}", namespace, rules)
+    if rules != []:
+        wait_for_rules(admin, f"system:serviceaccount:{namespace}:{name}", namespace, rules or EVERYTHING)
     request = {"spec": {"expirationSeconds": 3600}}
     made = admin.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", request)
     token: str = made["status"]["token"]
