@@ -55,6 +55,8 @@ PLAYS: Mapping[str, list[dict[str, Any]]] = {
     "ping": [{"ansible.builtin.ping": {}}] * MANY,
     "k8s_info": [{"kubernetes.core.k8s_info": {**WEB, "kind": "Deployment", "api_version": "apps/v1"}}] * MANY,
 }
+# The first task of a module makes the archive that those after it send again.
+ONCE: Mapping[str, list[dict[str, Any]]] = {name: PLAYS[name][:1] for name in ("module", "k8s_info")}
 # What the tasks of the role read of the result of its call, as of a release that is over.
 DONE = {"release": {"waits_for": "nobody"}, "result": {"outcome": "released"}, "results": {}, "rooms": []}
 
@@ -152,9 +154,11 @@ def measured(lab: Lab, directory: Path, times: int) -> tuple[list[Row], dict[str
         "debug": (False, lambda: bench.play(PLAYS["debug"])),
         "lane": (False, lambda: bench.play(PLAYS["lane"])),
         "module": (False, lambda: bench.play(PLAYS["module"])),
+        "module once": (False, lambda: bench.play(ONCE["module"])),
         "ping": (False, lambda: bench.play(PLAYS["ping"])),
         "other bare": (False, lambda: bench.play(PLAYS["bare"], OTHER_PLAYBOOK)),
         "k8s_info": (False, lambda: bench.play(PLAYS["k8s_info"], OTHER_PLAYBOOK)),
+        "k8s_info once": (False, lambda: bench.play(ONCE["k8s_info"], OTHER_PLAYBOOK)),
     }
     found: dict[str, list[Cost]] = defaultdict(list)
     for _round in range(times):
@@ -185,9 +189,18 @@ def _rows(cost: Mapping[str, Cost]) -> Iterator[Row]:
     other = cost["k8s_info"].beyond(cost["other bare"]).split(MANY)
     yield Row(f"one `canary_info` of {MANY} in a play, in-process", lane, "0.06 s wall")
     yield Row("one `ansible.builtin.debug`, an action that does nothing", debug)
-    yield Row("one `canary_info` as a module", module, "0.35 s wall")
+    yield Row(f"one `canary_info` of {MANY} in a play, as a module", module, "0.35 s wall")
+    yield Row("the first of them", cost["module once"].beyond(bare))
+    yield Row("each after it", _further(cost, "module"))
     yield Row("one `ansible.builtin.ping`, a module that does nothing", ping)
     yield Row("one `kubernetes.core.k8s_info`, beyond its own `ansible-playbook`", other)
+    yield Row("the first of them", cost["k8s_info once"].beyond(cost["other bare"]))
+    yield Row("each after it", _further(cost, "k8s_info"))
+
+
+def _further(cost: Mapping[str, Cost], name: str) -> Cost:
+    """One of the tasks of a play that its first has made the archive for."""
+    return cost[name].beyond(cost[f"{name} once"]).split(MANY - 1)
 
 
 def _ratios(cost: Mapping[str, Cost]) -> dict[str, float]:
