@@ -14,10 +14,11 @@ import json
 import os
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import count, islice
 from pathlib import Path
 
 from .drawing import draw, kind_of
@@ -51,8 +52,11 @@ def play(history: History, *, traced: bool = False) -> Played:
 
 
 def play_batch(first: int) -> Batch:
-    # What is there before the first history stays for ever: the collector need not look at it.
+    # A history makes little garbage that only the collector finds, which is slower than letting it lie until the batch is over; and what is
+    # there before it stays for ever.
+    gc.collect()
     gc.freeze()
+    gc.disable()
     batch, kinds, began = Batch(first), Counter[str](), time.monotonic()
     for seed in range(first, first + A_BATCH):
         played = play(draw(seed))
@@ -88,23 +92,28 @@ def batches(releases: int, first: int, cores: int) -> Iterator[Batch]:
     """Until so many releases have begun. What was played before it was interrupted is not played again."""
     store = KEPT / f"{made_of()}.jsonl"
     known = {batch.first: batch for batch in _read(store)}
-    begun = 0
     # Ctrl-C is for all of them: none begins another batch.
     pool = ProcessPoolExecutor(cores, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL))
+
+    def begin(number: int) -> Future[Batch]:
+        if number not in known:
+            return pool.submit(play_batch, number)
+        done = Future[Batch]()
+        done.set_result(known[number])
+        return done
+
+    numbers = count(first, A_BATCH)
+    # No core waits for another: there is always one more batch for each.
+    ahead = deque(begin(number) for number in islice(numbers, 2 * cores))
+    begun = 0
     while begun < releases:
-        wanted = [first + A_BATCH * number for number in range(4 * cores)]
-        first = wanted[-1] + A_BATCH
-        missing = [number for number in wanted if number not in known]
-        played = pool.map(play_batch, missing)
-        for number in wanted:
-            batch = known.get(number) or next(played)
-            if number not in known:
-                _write(store, batch)
-            begun += batch.releases
-            yield batch
-            if begun >= releases:
-                pool.shutdown(wait=False, cancel_futures=True)
-                return
+        batch = ahead.popleft().result()
+        ahead.append(begin(next(numbers)))
+        if batch.first not in known:
+            _write(store, batch)
+        begun += batch.releases
+        yield batch
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read(store: Path) -> list[Batch]:
