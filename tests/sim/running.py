@@ -52,12 +52,12 @@ def play(history: History, *, traced: bool = False) -> Played:
 
 
 def play_batch(first: int) -> Batch:
+    batch, kinds, began = Batch(first), Counter[str](), time.monotonic()
     # A history makes little garbage that only the collector finds, which is slower than letting it lie until the batch is over; and what is
     # there before it stays for ever.
     gc.collect()
     gc.freeze()
     gc.disable()
-    batch, kinds, began = Batch(first), Counter[str](), time.monotonic()
     for seed in range(first, first + A_BATCH):
         played = play(draw(seed))
         kinds[kind_of(seed)] += 1
