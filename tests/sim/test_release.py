@@ -29,6 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
     WhenMissing,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import RESTARTED_AT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Ask,
@@ -923,6 +924,35 @@ def test_a_version_that_a_policy_makes_of_the_one_before_is_not_said_to_be_rolle
                 rollback(web.api, RollbackRequest(call, to), web.report)
     stage.server.admission.clear()
     assert web.rollback(name).changed
+
+
+@pytest.mark.parametrize("becomes", ["v2", "v3"])
+def test_what_a_policy_that_answers_no_dry_run_makes_of_a_rollback_with_a_reason_is_told(becomes: str) -> None:
+    stage = Stage()
+    web = stage.web().make(4)
+    _, told = released(web, asked(web))
+    noted = web.annotations[LAST]
+
+    class InEarnest:
+        comes_later, begins, hook = True, 0.0, None
+
+        def admit(self, timeline: Any, kind: str, obj: Json, *, dry_run: bool) -> Json:
+            acts = kind == "deployments" and not dry_run
+            return json.loads(json.dumps(obj).replace(image("v1"), image(becomes))) if acts else obj
+
+    stage.server.governed = InEarnest()  # type: ignore[assignment]
+    request = RollbackRequest(web.call, told.stable, "too many errors")
+    if becomes == "v2":
+        with pytest.raises(
+            VerbFailure, match="as before: an admission webhook or policy makes that of the pod template"
+        ):
+            rollback(web.api, request, web.report)
+        assert web.annotations[LAST] == noted
+    else:
+        done = rollback(web.api, request, web.report)
+        assert done.message.startswith("returned to what admission makes of web-1-")
+        assert any("on its way back (spec.containers[" in one for one in done.warnings), done.warnings
+    assert web.split() == {becomes: 4}
 
 
 @pytest.mark.parametrize("promoting", [False, True])

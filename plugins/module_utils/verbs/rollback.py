@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
+from ..cluster.errors import ApiError
 from ..rollout import owners, patches
 from ..rollout.equality import same_template
-from ..rollout.last import Before, LastRelease, version_before
-from ..rollout.patches import Plan
+from ..rollout.last import LAST, Before, LastRelease, version_before
+from ..rollout.patches import Fields, Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import changed_paths, digest, images, replica_set_of
@@ -25,7 +26,7 @@ from .call.ending import Account, accounted
 from .call.orders import RollbackRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
-from .call.writing import rehearse, write
+from .call.writing import Written, rehearse, write
 from .moving.completion import finish_leftover, tell_why
 from .moving.ownership import disown
 from .moving.rolling import await_rollout
@@ -44,7 +45,6 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         _check_leaves(first, goal, wanted, call.meant.hash, leaving)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
         account.looked(diagnose(picture))
-        to = goal.name if same_template(goal.template, wanted) else f"what admission makes of {goal.name}"
         left = _what_is_left(site, picture, goal, request)
 
         def decide(situation: Situation) -> Plan | None:
@@ -54,11 +54,16 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         written = (
             rehearse(site, picture, decide, foretold=account.changed) if call.check else write(site, picture, decide)
         )
-        sent = written.plan
-        if sent is not None and not call.check and not sent.is_overtaken_by(written.picture.deployment):
-            # No dry run has told that admission makes what runs of it: the template was not changed, or the generation would count it.
-            account.wrote(sent if sent.annotations else None)
-            raise _stays(written.situation, goal)
+        sent, made = written.plan, wanted
+        if sent is not None and not call.check:
+            made = written.picture.deployment.template
+            if digest(made) == leaving:
+                # No dry run has told that admission makes what runs of it.
+                account.changed = account.changed or bool(sent.annotations)
+                _take_back(account, written, sent)
+                raise _stays(written.situation, goal)
+            _warn_of_another(account, goal, made)
+        to = goal.name if same_template(goal.template, made) else f"what admission makes of {goal.name}"
         account.wrote(sent)
         if written.plan is not None:
             deployment = picture.deployment
@@ -86,13 +91,34 @@ def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[
     if not idle or same_template(picture.deployment.template, goal.template):
         return goal.template
     stored = account.site.try_template(goal.template)
-    changed = changed_paths(goal.template, stored)
-    if changed and not same_template(picture.deployment.template, stored):
+    if not same_template(picture.deployment.template, stored):
+        _warn_of_another(account, goal, stored)
+    return stored
+
+
+def _warn_of_another(account: Account, goal: ReplicaSet, stored: Mapping[str, Any]) -> None:
+    if changed := changed_paths(goal.template, stored):
         account.warn(
             f"an admission webhook or policy changes the pod template of {goal.name} on its way back ({', '.join(changed)}), so "
             "that its pods are of a new ReplicaSet"
         )
-    return stored
+
+
+def _take_back(account: Account, written: Written, sent: Plan) -> None:
+    """What came with the template: that the version has gone."""
+    noted, before = sent.annotations.get(LAST), written.decided.deployment.annotations.get(LAST)
+
+    def decide(now: Situation) -> Plan | None:
+        if noted is None or now.deployment.annotations.get(LAST) != noted:
+            return None
+        return patches.plan(now.deployment, Fields(annotations={LAST: before}), "tell of no rollback that did not come")
+
+    try:
+        write(account.site, written.picture, decide)
+    except (ApiError, Refusal) as error:
+        account.warn(
+            f"the annotation {LAST} tells of a rollback that did not come, and could not be put back ({error})"
+        )
 
 
 def _stays(situation: Situation, goal: ReplicaSet) -> Refusal:
