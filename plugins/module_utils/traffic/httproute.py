@@ -448,6 +448,8 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
     check_alone(exposure)
     kept = kept_of(route)
     base = _base(route.rules, kept or _as_if_kept(route, versions, ""))
+    if looks_beside(exposure):
+        _check_names(base, versions.own)
     rules = {key: rule["backendRefs"] for key, rule in zip(_keys(base), base, strict=True) if names(rule, versions.own)}
     _check_sent(route, versions, rules)
     # Where everybody gets the canary there are fewer rules than on the way there; from the second step on, one more for each that is sticky.
@@ -497,6 +499,18 @@ def _copied_for(kept: Kept) -> list[Json]:
     if wanted.stage is Stage.SPLIT and exposure.sticky is not None and exposure.weight < 1:
         asked.append(asks_for(canary_cookie(kept.token)))
     return asked
+
+
+def _check_names(base: Sequence[Mapping[str, Any]], own: str) -> None:
+    """A rule to be copied has no name: a route has each once, and a policy attached to it by that name would not hold for the copy. Raises
+    Unroutable. Source: HTTPRouteRule.name, sigs.k8s.io/gateway-api/apis/v1/httproute_types.go; GEP-995."""
+    for rule in base:
+        if rule.get("name") and names(rule, own):
+            raise Unroutable(
+                f"its rule {rule['name']} would be copied without its name, and a policy that is attached to it by that name (sectionName), "
+                "such as one of who may come in, would not hold for the copy",
+                "Attach such a policy to the whole route and take the name from the rule, or leave out traffic.header and traffic.sticky",
+            )
 
 
 def _check_precedence(base: Sequence[Json], kept: Kept) -> None:

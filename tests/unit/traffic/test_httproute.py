@@ -24,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Versions,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import check, plan, state
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT, Header
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import (
     Route,
@@ -197,6 +197,28 @@ def test_a_header_is_a_narrower_copy_of_each_rule_with_its_filters() -> None:
             "backendRefs": [ref(VERSIONS.canary)],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("exposure", "refused"),
+    [
+        (Exposure(header=HEADER), True),
+        (Exposure(sticky=Sticky(0, Fraction(0))), True),
+        (Exposure(Fraction(1, 2)), False),
+    ],
+)
+def test_a_rule_with_a_name_is_not_copied_past_a_policy_that_is_attached_to_it(
+    exposure: Exposure, refused: bool
+) -> None:
+    other = {"name": "other", "matches": [match("/other")], "backendRefs": [ref("legacy")]}
+    asked = ({"matches": [match("/a")], "backendRefs": [ref("web")]}, other)
+    check(Route.parse(route(*asked)), VERSIONS, exposure, True)
+    named = Route.parse(route({**asked[0], "name": "signed-in"}, other))
+    if not refused:
+        check(named, VERSIONS, exposure, True)
+        return
+    with pytest.raises(Unroutable, match="its rule signed-in would be copied without its name"):
+        check(named, VERSIONS, exposure, True)
 
 
 def test_each_port_at_which_a_rule_sends_to_the_service_is_reached_by_a_rule_without_users() -> None:
