@@ -32,10 +32,12 @@ _COPIED = (
     "ipFamilyPolicy",
 )
 _PORT = ("name", "port", "targetPort", "protocol", "appProtocol")
-# Annotations of whoever applied the Service or gave it an address; those that tell a proxy how to send stay.
+# Annotations of whoever applied the Service or gave it an address or a name, and those by which somebody reads its pods, who would read each
+# pod twice and count it so; those that tell a proxy how to send stay.
 _NOT_COPIED = (
     "kubectl.kubernetes.io/", "meta.helm.sh/", "argocd.argoproj.io/", "external-dns.", "service.beta.kubernetes.io/", "metallb.",
-    "cloud.google.com/neg-status", "coalmine.canary/",
+    "cloud.google.com/neg-status", "coalmine.canary/", "dns.alpha.kubernetes.io/", "tailscale.com/", "getambassador.io/",
+    "prometheus.io/", "ad.datadoghq.com/", "k8s.grafana.com/", "newrelic.io/", "co.elastic.",
 )  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def narrowed(own: Mapping[str, Any], of_hash: str, owner: Owner, release: str) -
 
 
 def _of_somebody(key: str) -> bool:
-    return key.startswith(_NOT_COPIED) or ".toolkit.fluxcd.io/" in key
+    return key.startswith(_NOT_COPIED) or ".toolkit.fluxcd.io/" in key or key.endswith(("/scrape", "_scrape"))
 
 
 def _label(name: str) -> str:

@@ -47,6 +47,11 @@ def own(**spec: Any) -> dict[str, Any]:
         "konghq.com/upstream-policy": "slow",
         "kubectl.kubernetes.io/last-applied-configuration": "{}",
         "kustomize.toolkit.fluxcd.io/prune": "no",
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "8080",
+        "monitoring.shop.example/scrape": "true",
+        "ad.datadoghq.com/endpoints.check_names": "[]",
+        "tailscale.com/expose": "true",
     }
     meta = {"name": "web", "namespace": "shop", "labels": {"app": "web"}, "annotations": annotations}
     return {
