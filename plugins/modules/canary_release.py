@@ -469,7 +469,7 @@ release:
     stable: {type: str, returned: always, description: That of the version before.}
     planned: {type: bool, returned: always, description: Whether every step was tried as a dry run.}
     reached: {type: int, returned: always, description: How many steps were held and have stood bake and judgement.}
-    behind: {type: list, elements: int, returned: always, description: "Steps, from 0, that the canary had outgrown before this run."}
+    behind: {type: list, elements: int, returned: always, description: "Steps, from 0, that the canary had outgrown, in pods or in its share, before this run."}
     left_out: {type: int, returned: always, description: How many of these an earlier run had come past. The others are asked of the canary as it is.}
     outgrown:
       description: >-

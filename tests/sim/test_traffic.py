@@ -281,7 +281,31 @@ def test_a_release_that_died_with_all_requests_on_its_canary_is_gone_on_with_by_
     outcome = found.calls[1].result
     assert isinstance(outcome, Outcome), found.calls[1].told()
     told = outcome.extra["release"]
-    assert (told["outcome"], told["behind"], told["reached"]) == ("released", [0, 1], 2)
+    assert (told["outcome"], told["behind"], told["left_out"], told["reached"]) == ("released", [0, 1], 1, 2)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize(
+    ("release", "ends", "left_out"),
+    [
+        (replace(RELEASE, by="weights", through="step 3"), (), 2),
+        (replace(RELEASE, sizes=(2, 2, 2), by="weights", through="step 2"), (), 1),
+        (replace(RELEASE, shares=("0", "100"), kind="service_selector", through="step 2"), (), 1),
+        (replace(RELEASE, shares=("0",), kind="service_selector", keep=60.0), (Planned(80, Fault.KILLED_AFTER),), 0),
+    ],
+    ids=["shares", "the same size", "a Service", "keep"],
+)
+def test_users_whom_a_run_had_given_to_its_canary_stay_with_it_where_the_run_is_taken_up_again(
+    release: Ask, ends: tuple[Planned, ...], left_out: int
+) -> None:
+    again = replace(release, through="promoted", takeover=True, think=200.0)
+    one = world(release, faults=ends, end=End.PROMOTE)
+    one = World(replace(one.history, scripts=(*one.history.scripts, Script("again", 60.0, asks=(again,)))), traced=True)
+    outcome = played(one).calls[1].result
+    assert isinstance(outcome, Outcome) and one.proxy is not None
+    assert (outcome.extra["release"]["outcome"], outcome.extra["release"]["left_out"]) == ("released", left_out)
+    shares = [share for _at, share in one.proxy.seen]
+    assert shares == sorted(shares) and shares[-1] == 1
     assert_as_before(one)
 
 

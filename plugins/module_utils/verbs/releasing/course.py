@@ -110,6 +110,13 @@ class StepAsked:
         traffic = self.traffic and replace(self.traffic, at_least=True)
         return replace(self, size=replace(self.size, at_least=True), traffic=traffic)
 
+    def gives_less_than(self, share: Fraction) -> bool:
+        """Of the requests, whose share is 0 to 1."""
+        return self.traffic is not None and (self.traffic.weight or 0) < share
+
+    def gives_more_than(self, share: Fraction) -> bool:
+        return self.traffic is not None and (self.traffic.weight or 0) > share
+
 
 # What gives the routes back to their owner, unless it tells what the canary gets.
 _ENDS = ("promote", "undo", "rollback")

@@ -24,10 +24,12 @@ def start_of(course: Course, step: StepAsked, meant: Meant, *, check: bool) -> S
     return replace(course.request.start, call=call, size=step.size, run=run, traffic=step.traffic, step=course.step)
 
 
-def hold(course: Course, step: StepAsked) -> None:
+def hold(course: Course, step: StepAsked, at: tuple[int, int] | None = None) -> None:
+    """`at`: which of how many steps the canary is told to be at where none is going on."""
     # Where steps are behind a canary, it is that one which grows, and no other is begun at this size.
     meant = course.ours if course.release.stage is Stage.HELD else Meant(course.release.outgrown.get("hash", ""))
     asked = start_of(course, step, meant, check=False)
+    asked = replace(asked, step=course.step or at)
     stood = course.release.stood
     held = course.did("start", start(course.api, asked, course.report, stood=stood))
     canary, stable = ((held.canary[version] or {}).get("hash", "") for version in ("canary", "stable"))

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ...cluster.api import Api
 from ...cluster.crew import Meanwhile
@@ -36,6 +37,7 @@ from ..call.waiting import AWAY
 from ..moving.autoscaling import let_go_of_left
 from ..moving.completion import finish_leftover
 from ..pause import pause
+from ..routing.exposed import given
 from ..start import start
 from ..undo import undo
 from .aftermath import REASONS, failed, told_again
@@ -223,18 +225,26 @@ def _finish_earlier(course: Course) -> Picture | None:
 def _plan(course: Course, found: Picture | None) -> None:
     """Every step as a dry run, before the first one changes anything; all from one look, which may be that which was `found`."""
     seen = _to_plan_from(course, found)
+    course.planned_from = diagnose(seen)
+    gets = _share(course.planned_from)
     planned: list[int] = []
-    behind: list[int] = []
+    behind = 0
     for number, step in enumerate(course.request.holds):
+        may_be_behind = behind == number < len(course.request.holds) - 1
+        if may_be_behind and step.gives_less_than(gets):
+            planned.append(0)
+            behind += 1
+            continue
         try:
             outcome = start(course.api, start_of(course, step, Meant(), check=True), _unsaid, seen)
         except VerbFailure as failure:
             if failure.code == Code.SAME_TEMPLATE.value:
                 _already_released(course, seen)
                 return
-            if failure.code != Code.SMALLER.value or planned or number == len(course.request.holds) - 1:
+            if failure.code != Code.SMALLER.value or not may_be_behind:
                 raise
-            behind.append(number)
+            planned.append(0)
+            behind += 1
             continue
         (course.takes if course.request.call.check else course.sees)(outcome)
         planned.append(_pods_of(outcome))
@@ -243,7 +253,7 @@ def _plan(course: Course, found: Picture | None) -> None:
     wrong = steps.shrinks(planned)
     if wrong is not None:
         raise VerbFailure(
-            f"Step {wrong + len(behind) + 1} of steps is smaller than a step before it, and a canary can only grow. "
+            f"Step {wrong + 1} of steps is smaller than a step before it, and a canary can only grow. "
             "Put the steps in order, the smallest first",
             code=Code.SMALLER.value,
         )
@@ -251,17 +261,29 @@ def _plan(course: Course, found: Picture | None) -> None:
     if request.guard and request.judge.checks:
         of_owner = request.steps[-1].traffic is not None and request.everybody is None
         course.warn(blind_guards(request.judge, request.guard, of_owner=of_owner))
-    course.planned_from = diagnose(seen)
+    left_out = _stood_by_an_earlier_run(course.planned_from, request.steps, planned)
+    behind = max(behind, left_out)
     outgrown = _named(course.planned_from) if behind else {}
-    left_out = min(len(behind), _stood_by_an_earlier_run(course.planned_from, len(request.steps)))
-    course.release = replace(course.release, behind=tuple(behind), left_out=left_out, outgrown=outgrown, planned=True)
+    course.release = replace(
+        course.release, behind=tuple(range(behind)), left_out=left_out, outgrown=outgrown, planned=True
+    )
 
 
-def _stood_by_an_earlier_run(situation: Situation, steps: int) -> int:
-    """How many of so many steps a release has come past with the canary that is there. Its size alone does not tell: a person, or a release of
-    other steps, may have held it."""
-    at, of = situation.record.step if situation.record and situation.record.step else (1, steps)
-    return at - 1 if of == steps else 0
+def _share(situation: Situation) -> Fraction:
+    """What the canary that is there was last given of the requests."""
+    exposure = given(situation.record) if situation.record else None
+    return exposure.weight if exposure else Fraction(0)
+
+
+def _stood_by_an_earlier_run(situation: Situation, steps: Sequence[StepAsked], planned: Sequence[int]) -> int:
+    """How many of these steps a release has come past with the canary that is there: those before its step, as far as they ask for no more than
+    it has. What it has alone does not tell: a person, or a release of other steps, may have held it. `planned`: pods, 0 for less than these."""
+    record = situation.record
+    if record is None or record.step is None or record.step[1] != len(steps):
+        return 0
+    past, gets = record.step[0] - 1, _share(situation)
+    more = (n for n in range(past) if planned[n] > record.pods or steps[n].gives_more_than(gets))
+    return next(more, past)
 
 
 def _already_released(course: Course, seen: Picture) -> None:
