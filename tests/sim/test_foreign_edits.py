@@ -61,6 +61,24 @@ def test_a_rollback_ends_at_what_a_policy_makes_of_the_template(new: Callable[..
             assert not web.rollback(first["metadata"]["name"]).changed
 
 
+@pytest.mark.parametrize("policy", Policy)
+def test_a_rollback_to_what_a_policy_makes_of_the_version_before_is_gone_on_with_and_changes_nothing_twice(
+    policy: Policy, new: Callable[..., Web]
+) -> None:
+    web = new().make(3)
+    web.start()
+    web.promote()
+    with web.world.admission(web, policy):
+        assert replace(web, wait=replace(web.wait, enabled=False)).rollback("").changed
+        again = web.rollback("")
+        assert not again.changed and again.message.startswith("returned to what admission makes of web-")
+        assert web.split() == {"v1": 3}
+        with web.unchanged():
+            assert web.rollback("").message.startswith("already at what admission makes of web-")
+    with web.unchanged():
+        web.refused(lambda: web.rollback(""), "no_such_replica_set")
+
+
 def by_definition(web: Web) -> NewTemplate:
     manifest = web.manifest(3)
     manifest["spec"]["template"]["spec"]["containers"][0]["image"] = image("v2")

@@ -102,6 +102,11 @@ class Before:
 def version_before(deployment: Deployment, current: str) -> Before:
     """What the last release says to go back to from the `current` pod-template-hash; nothing where it is about another version.
     What it says is foreign text: it only picks among the Deployment's own ReplicaSets."""
+    way_back = before_that(deployment)
+    return way_back if current and current in (str(_last(deployment).get("version", "")), way_back.hash) else Before()
+
+
+def before_that(deployment: Deployment) -> Before:
+    """As `version_before`, from whatever runs by now."""
     last = _last(deployment)
-    version, before, template = (str(last.get(name, "")) for name in ("version", "before", "digest"))
-    return Before(before, template) if current and current in (version, before) else Before()
+    return Before(str(last.get("before", "")), str(last.get("digest", "")))

@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError
+from ..cluster.errors import AdmissionDenied, ApiError
 from ..rollout import owners, patches
 from ..rollout.equality import same_template
-from ..rollout.last import LAST, Before, LastRelease, version_before
+from ..rollout.last import LAST, Before, LastRelease, before_that, version_before
 from ..rollout.patches import Fields, Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
@@ -40,7 +40,7 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
     with accounted(site, check=request.call.check) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
-        goal, leaving = _goal(first, request), digest(picture.deployment.template)
+        goal, leaving = _goal(site, first, request), digest(picture.deployment.template)
         wanted = _as_stored(account, picture, goal)
         _check_leaves(first, goal, wanted, call.meant.hash, leaving)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
@@ -193,12 +193,14 @@ def _decide(situation: Situation, goal: ReplicaSet, wanted: Mapping[str, Any], l
     return patches.rollback(deployment, goal, left)
 
 
-def _goal(situation: Situation, request: RollbackRequest) -> ReplicaSet:
-    """The one that is named, or else the version that was there before the one that runs, as the last release has left word of it.
-    Raises Refusal."""
+def _goal(site: Site, situation: Situation, request: RollbackRequest) -> ReplicaSet:
+    """The one that is named, or else the version that was there before the one that runs, as the last release has left word of it; that one,
+    too, where it is back already. Raises Refusal."""
     deployment, known = situation.deployment, situation.picture.replica_sets
     current = replica_set_of(deployment.template, known)
     before = version_before(deployment, current.hash if current else "")
+    if not (request.to or before.hash):
+        before = _that_is_back(site, situation)
     if not (request.to or before.hash):
         raise Refusal(
             Code.NO_SUCH_REPLICA_SET,
@@ -209,6 +211,18 @@ def _goal(situation: Situation, request: RollbackRequest) -> ReplicaSet:
     if not request.to or request.as_it_was:
         _check_unchanged(goal, before)
     return goal
+
+
+def _that_is_back(site: Site, situation: Situation) -> Before:
+    """The version before, where what runs is what admission makes of it by now: a rollback of which nobody has kept how that was stored."""
+    deployment, before = situation.deployment, before_that(situation.deployment)
+    goal = next((rs for rs in situation.picture.replica_sets if rs.hash == before.hash), None)
+    if goal is None or situation.phase is not Phase.NONE:
+        return Before()
+    try:
+        return before if same_template(deployment.template, site.try_template(goal.template)) else Before()
+    except AdmissionDenied:
+        return Before()
 
 
 def _check_unchanged(goal: ReplicaSet, before: Before) -> None:
