@@ -26,6 +26,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     Wait,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from tests.sim import refusals
+from tests.sim.objects import Json
+from tests.sim.stage import Stage
 from tests.situations import MIRROR, Policy, Web, image
 
 PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/(?!.*dryRun)"
@@ -83,6 +86,21 @@ def by_definition(web: Web) -> NewTemplate:
     manifest = web.manifest(3)
     manifest["spec"]["template"]["spec"]["containers"][0]["image"] = image("v2")
     return NewTemplate(definition=manifest)
+
+
+def test_a_manifest_that_mends_what_a_policy_denies_by_now_begins_and_says_that_nothing_leads_back() -> None:
+    stage = Stage()
+    web = stage.web().make(4)
+
+    def denies(kind: str, before: Json | None, after: Json) -> Json:
+        if kind == "deployments" and image("v1") in json.dumps(after["spec"]["template"]):
+            raise refusals.denied("policy.example.org", "this image has a known hole")
+        return after
+
+    stage.server.admission.append(denies)
+    started = web.start(template=by_definition(web))
+    assert web.split() == {"v1": 4, "v2": 1}
+    assert any("could not bring it back" in one and "known hole" in one for one in started.warnings), started.warnings
 
 
 ASKED: dict[str, Callable[[Web], NewTemplate]] = {

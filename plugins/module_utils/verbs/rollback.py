@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..cluster.errors import AdmissionDenied, ApiError
+from ..cluster.errors import AdmissionDenied, ApiError, Invalid
 from ..rollout import owners, patches
 from ..rollout.equality import same_template
 from ..rollout.last import LAST, Before, LastRelease, before_that, version_before
@@ -221,7 +221,7 @@ def _that_is_back(site: Site, situation: Situation) -> Before:
         return Before()
     try:
         return before if same_template(deployment.template, site.try_template(goal.template)) else Before()
-    except AdmissionDenied:
+    except (AdmissionDenied, Invalid):
         return Before()
 
 

@@ -240,6 +240,11 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, pinne
         _check_kept(account, situation, asked)
         if asked.changed:
             account.warn(_changed_by_admission(f" ({', '.join(asked.changed)})"))
+        if asked.no_way_back:
+            account.warn(
+                "the cluster does not let the pod template of the stable version in again, so that canary_undo could not bring it back: "
+                f"{asked.no_way_back}"
+            )
         if request.template.definition is not None:
             account.warn(*not_applied(request.template.definition, situation.deployment))
     return replace(wanted, template=asked.template)

@@ -9,8 +9,10 @@ policies and webhooks make it. So a second run compares equal. This module is pr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Iterator, Mapping
 
+from ...cluster.errors import AdmissionDenied, Invalid
 from ...rollout import kept
 from ...rollout.equality import same_template
 from ...rollout.refusal import Code, Refusal
@@ -23,17 +25,20 @@ from ..call.site import Site
 
 # A manifest that was written without quotes has many.
 _SLIPS_TOLD = 5
+# How policies answer for a template that is there already.
+_DENIED = (AdmissionDenied, Invalid)
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A pod template as it would be stored, and where admission changes what was asked for (paths without values; for a
     manifest, which lacks the server's defaults too, where it would change the stable template). `lost`: what it does so that no canary could be
-    held."""
+    held. `no_way_back`: why the stable template would not be let in again, as far as that was seen."""
 
     template: Mapping[str, Any]
     changed: tuple[str, ...] = ()
     lost: str = ""
+    no_way_back: str = ""
 
 
 def candidate(
@@ -49,14 +54,20 @@ def candidate(
     if held is not None:
         if same_template(stored, held.template):
             site.let_pass = not kept.lost(kept.asked(held, None), answer)
-        elif same_template(stored, site.try_template(held.template)):
-            return Candidate(held.template)  # nor is what it would change in the canary
+            return Candidate(stored)
+        with suppress(*_DENIED):
+            if same_template(stored, site.try_template(held.template)):
+                return Candidate(held.template)  # nor is what it would change in the canary
         return Candidate(stored)
     lost = kept.lost(hold.wanted, answer) if hold else ""
     changed = changed_paths(template, stored)
     if not changed or same_version(stable.template, stored):
         return Candidate(stored, lost=lost)
-    by_now = site.try_template(stable.template)
+    try:
+        by_now = site.try_template(stable.template)
+    except _DENIED as denied:
+        # Nobody has asked for that one, and what is asked for may be its mending.
+        return Candidate(stored, changed if asked.definition is None else (), lost, denied.why)
     if same_version(by_now, stored):
         return Candidate(stable.template)  # nor in the stable version, asked for by a manifest
     return Candidate(stored, changed if asked.definition is None else changed_paths(stable.template, by_now), lost)
