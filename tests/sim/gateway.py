@@ -45,7 +45,8 @@ class Lags:
     `deaf_to`: or of this one alone.
     `hidden`: nobody can ask it. `forgets`: it knows endpoints only of Services that a route names, and hears of them again later.
     `plain`: it takes expressions and filters of backends, and does nothing about them. `only`: the one port at which it serves. `copies`: it
-    copies requests; otherwise it answers whatever matches a rule that says so with an error, as Gateway API demands."""
+    copies requests; otherwise it answers whatever matches a rule that says so with an error, as Gateway API demands. `controller`: as whose it
+    reports in the status of a route."""
 
     routes: float = 1.0
     endpoints: float = 1.0
@@ -56,6 +57,7 @@ class Lags:
     plain: bool = False
     only: int | None = None
     copies: bool = True
+    controller: str = CONTROLLER
 
 
 class Makes(Protocol):
@@ -258,9 +260,9 @@ class Proxy:
             for name in ("Accepted", "ResolvedRefs")
         ]
         parents = route["spec"].get("parentRefs") or ()
-        ours = [{"parentRef": ref, "controllerName": CONTROLLER, "conditions": said} for ref in parents]
+        ours = [{"parentRef": ref, "controllerName": self.lags.controller, "conditions": said} for ref in parents]
         there = (live.get("status") or {}).get("parents") or []
-        reports = [*(one for one in there if one["controllerName"] != CONTROLLER), *ours]
+        reports = [*(one for one in there if one["controllerName"] != self.lags.controller), *ours]
         if reports != there:
             self.store.put(kind, {**live, "status": {"parents": reports}}, PROXY)
 

@@ -112,6 +112,8 @@ def watched(server: Server, name: str, granted: Iterable[Right] | None) -> Done:
 
 # Things to do, each after what prepares it, which an administrator does.
 LONG = Wait(timeout=120.0)
+# By whose status of a route most is read.
+OF_ISTIO = Lags(controller="istio.io/gateway-controller")
 # In a history: when all that an administrator prepares is over.
 LATER = 200.0
 NEVER_READY = {"lab.coalmine/never-ready": "true"}
@@ -165,7 +167,7 @@ class Routed:
     def done(self, granted: Iterable[Right] | None = None) -> Done:
         scripts = [Script("admin", 8.0, asks=self.prepared)] if self.prepared else []
         scripts.append(Script("releaser", LATER, asks=(self.ask,)))
-        world = World(History(scripts=tuple(scripts), end=End.UNDO, gateway=Lags(), foreign=self.foreign))
+        world = World(History(scripts=tuple(scripts), end=End.UNDO, gateway=OF_ISTIO, foreign=self.foreign))
         done = watched(world.server, "releaser", granted)
         (call,) = (call for call in world.play().calls if call.actor == "releaser")
         result = call.result

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A BackendTLSPolicy names Services one by one, so the gateway would speak plain HTTP to the copies of one: nobody is to find out by a 400."""
+"""A BackendTLSPolicy, and mostly a DestinationRule, too, names Services one by one, so the gateway would speak plain HTTP to the copies of one:
+nobody is to find out by a 400."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim.history import Ask
 from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.refusals import not_served
-from tests.sim.test_traffic import world
+from tests.sim.test_traffic import SWIFT, world
 from tests.sim.world import World
 
 START = Ask("start", share="5")
@@ -87,3 +88,38 @@ def test_who_may_not_read_them_is_told_what_nobody_knows_now() -> None:
     outcome = one.play().calls[0].result
     assert isinstance(outcome, Outcome)
     assert [text for text in outcome.warnings if "whether a BackendTLSPolicy says how" in text]
+
+
+RULES = "destinationrules.networking.istio.io"
+
+
+def ruled(kind: str, policy: Json, controller: str) -> World:
+    """A DestinationRule for the Service of a route that this controller has accepted."""
+    one = world(replace(START, kind=kind), lags=replace(SWIFT, controller=controller))
+    rule = {"metadata": {"name": "safe", "namespace": NAMESPACE}, "spec": {"host": NAME, "trafficPolicy": policy}}
+    one.server.create("destinationrules", rule, "somebody", "kubectl-create")
+    return one
+
+
+@pytest.mark.parametrize("kind", ["gateway_api", "gateway_api_grpc"])
+def test_a_start_by_a_gateway_of_istio_is_refused_where_a_destination_rule_says_that_pods_speak_tls(kind: str) -> None:
+    started = ruled(kind, {"tls": {"mode": "SIMPLE"}}, "istio.io/gateway-controller").play().calls[0]
+    told = started.told()
+    assert told.startswith('failed (traffic_policy): DestinationRule "safe" says how Service "web" is reached'), told
+    assert f"*.{NAMESPACE}.svc.cluster.local" in told and not started.writes
+
+
+@pytest.mark.parametrize(("controller", "asks"), [("istio.io/mesh-controller", True), ("lab.example/gateway", False)])
+def test_destination_rules_are_asked_for_where_istio_reports_alone(controller: str, asks: bool) -> None:
+    one = ruled("gateway_api", {"outlierDetection": {}}, controller)
+    before, lists = one.server.may, list[Asked]()
+
+    def may(asked: Asked, user: str) -> None:
+        if asked.resource == RULES:
+            lists.append(asked)
+        before(asked, user)
+
+    one.server.may = may  # type: ignore[method-assign]
+    outcome = one.play().calls[0].result
+    assert isinstance(outcome, Outcome) and bool(lists) is asks
+    assert any('DestinationRule "safe" says how' in text for text in outcome.warnings) is asks

@@ -220,6 +220,11 @@ def unaccepted(route: Route) -> str:
     return f"not accepted by {' and '.join(names)}" if names else "no controller has accepted it"
 
 
+def controllers(route: Route) -> frozenset[str]:
+    """Those that report, by name."""
+    return frozenset(report.text("controllerName") for report in _reports(route))
+
+
 def _late(route: Route) -> list[Fields]:
     return [report for report in _reports(route) if not _accepts(_of_this(route, report))]
 
@@ -235,7 +240,7 @@ _SLOW: Mapping[str, float] = {
 
 def settles(route: Route, usual: float) -> float:
     """Seconds after which a write that nothing proves counts as in force: as `usual`, or as the slowest of the controllers that report."""
-    slow = (_SLOW.get(one.text("controllerName").partition("/")[0], usual) for one in _reports(route))
+    slow = (_SLOW.get(name.partition("/")[0], usual) for name in controllers(route))
     return max([usual, *slow])
 
 

@@ -13,7 +13,7 @@ from ..rollout.fields import Shape
 from ..values import dataclass
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .kinds import ALB, GATEWAY_API, GATEWAY_API_GRPC, INGRESS_NGINX, ISTIO, KINDS, SERVICE_SELECTOR, Can, Kind, Proof
-from .route import Route, RoutePlan
+from .route import Route, RoutePlan, controllers
 from .shapes import BACKEND_TLS_POLICY, DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
 
 
@@ -33,7 +33,7 @@ class Beside(Protocol):
 class Policy:
     """Objects that say how a Service is reached, and name it: `governs` whether one says so of this one, as these routes reach it. They do not
     hold for a copy of it, and where one `is_fatal`, no request to a copy succeeds without it. `collections`: of each version of them that says
-    the same, the newest first; `remedy` for the copies, with the namespace."""
+    the same, the newest first; `remedy` for the copies, with the namespace. `counts`: the gateways of these routes may go by them."""
 
     kind: str
     collections: Sequence[str]
@@ -41,6 +41,7 @@ class Policy:
     governs: Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Route]], bool]
     is_fatal: Callable[[Mapping[str, Any]], bool]
     remedy: str
+    counts: Callable[[Sequence[Route]], bool] = lambda _routes: True
 
 
 def _nothing_beside(
@@ -60,7 +61,7 @@ class Router:
     this Service; `copies_to`: it gets copies of what they ask for, which its owner wrote and which stay.
 
     `reached`: the Services that rules without users are to reach, each at a port. `has_status`: an object tells whether a controller takes it.
-    `policy`: what else names the Service.
+    `policies`: what else names the Service.
     `unseen`: whose proxies an answer at a gateway says nothing of, in words, where there are such.
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
     one of these, where there is such, and `is_companion` whether one is that; `astray` tells what became
@@ -87,7 +88,7 @@ class Router:
     check_beside: Beside = _nothing_beside
     has_status: bool = True
     crosses: bool = False
-    policy: Policy | None = None
+    policies: Sequence[Policy] = ()
     # How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
     settles: float = 5.0
     companion_name: Callable[[str], str] | None = None
@@ -143,6 +144,24 @@ def _backend_tls() -> Policy:
     )
 
 
+def _destination_rule() -> Policy:
+    from . import destinationrule
+
+    return Policy(
+        "DestinationRule",
+        ("/apis/networking.istio.io/v1/namespaces/{}/destinationrules",),
+        DESTINATION_RULE,
+        destinationrule.governs,
+        destinationrule.is_fatal,
+        "Give it a host that names them, too, such as *.{}.svc.cluster.local",
+    )
+
+
+def _of_istio(routes: Sequence[Route]) -> bool:
+    """By who reports in their status, which costs no request: one of a Gateway, or of the mesh."""
+    return any(name.partition("/")[0] == "istio.io" for route in routes for name in controllers(route))
+
+
 def _gateway_api() -> Router:
     from . import copies, httproute
 
@@ -163,7 +182,7 @@ def _gateway_api() -> Router:
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
         reached=httproute.reached_by,
-        policy=_backend_tls(),
+        policies=(_backend_tls(), replace(_destination_rule(), counts=_of_istio)),
         features=copies.features,
         unseen=httproute.unseen,
     )
@@ -233,14 +252,7 @@ def _istio() -> Router:
         check_beside=virtualservice.check_beside,
         reached=virtualservice.reached,
         has_status=False,
-        policy=Policy(
-            "DestinationRule",
-            ("/apis/networking.istio.io/v1/namespaces/{}/destinationrules",),
-            DESTINATION_RULE,
-            virtualservice.governs,
-            virtualservice.is_fatal,
-            "Give it a host that names them, too, such as *.{}.svc.cluster.local",
-        ),
+        policies=(_destination_rule(),),
         unseen=virtualservice.unseen,
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
         settles=10.0,
@@ -290,7 +302,7 @@ def _gateway_api_grpc() -> Router:
         check=httproute.check,
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
-        policy=_backend_tls(),
+        policies=(_backend_tls(), replace(_destination_rule(), counts=_of_istio)),
     )
 
 

@@ -24,6 +24,7 @@ from typing import Any, Iterator, Mapping, Sequence
 from ..rollout.fields import Fields
 from .cookies import canary_cookie, stable_cookie
 from .copies import check_alone, check_port
+from .destinationrule import service_of
 from .exposure import Exposure, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
 from .istio_cookies import COOKIE, asks_for, check_headers, is_asked_for, telling, tells, untold
 from .kinds import Header
@@ -70,28 +71,6 @@ def unseen(route: Route) -> str:
     return "the sidecars of its mesh" if _MESH in route.more["gateways"] else ""
 
 
-def _service(host: str, namespace: str) -> str:
-    """The Service of this namespace that a host is; empty for any other host. Kubernetes, DNS for Services and Pods."""
-    name, *rest = host.split(".")
-    here = not rest or (rest[0] == namespace and (len(rest) == 1 or rest[1] == "svc"))
-    return name if here else ""
-
-
-def governs(item: Mapping[str, Any], own: Mapping[str, Any], _routes: Sequence[Route]) -> bool:
-    """A DestinationRule that says how this very Service is reached. Subsets alone say nothing of that."""
-    found = Fields(item, "DestinationRule")
-    spec, namespace = found.within("spec"), found.within("metadata").text("namespace")
-    return bool(spec.within("trafficPolicy").raw) and _service(spec.text("host"), namespace) == own["metadata"]["name"]
-
-
-def is_fatal(item: Mapping[str, Any]) -> bool:
-    """A DestinationRule by which the Service is reached by TLS that its pods themselves speak, so that nobody reaches them otherwise. A mesh's
-    own (ISTIO_MUTUAL) is there without it. Also one of a port."""
-    policy = Fields(item, "DestinationRule").within("spec").within("trafficPolicy")
-    modes = [one.within("tls").text("mode") for one in (policy, *policy.each("portLevelSettings"))]
-    return any(mode in ("SIMPLE", "MUTUAL") for mode in modes)
-
-
 def _host(ref: Mapping[str, Any]) -> str:
     return str((ref.get("destination") or {}).get("host") or "")
 
@@ -101,7 +80,7 @@ def _refs(rule: Mapping[str, Any]) -> list[Json]:
 
 
 def _services(rule: Mapping[str, Any], namespace: str) -> list[str]:
-    return [_service(_host(ref), namespace) for ref in _refs(rule)]
+    return [service_of(_host(ref), namespace) for ref in _refs(rule)]
 
 
 def _names(rule: Mapping[str, Any], service: str, namespace: str) -> bool:
@@ -110,13 +89,13 @@ def _names(rule: Mapping[str, Any], service: str, namespace: str) -> bool:
 
 def _is_whole(ref: Mapping[str, Any], service: str, namespace: str) -> bool:
     """The Service, and no subset of it: one that somebody has added since a release began stays, because Services of versions have none."""
-    return _service(_host(ref), namespace) == service and not ref["destination"].get("subset")
+    return service_of(_host(ref), namespace) == service and not ref["destination"].get("subset")
 
 
 def named(route: Route) -> frozenset[str]:
     """As of an HTTPRoute (httproute.py). Those of its tls and tcp routes, too, for `check` to refuse it."""
     of_http = (name for rule in route.rules for name in _services(rule, route.namespace))
-    others = (_service(host, route.namespace) for host in route.more["not http"])
+    others = (service_of(host, route.namespace) for host in route.more["not http"])
     return frozenset(filter(None, (*of_http, *others)))
 
 
@@ -126,7 +105,7 @@ def sends_to(route: Route, service: str) -> bool:
 
 def copies_to(route: Route, service: str) -> bool:
     """A rule copies requests to this Service."""
-    return any(_service(host, route.namespace) == service for rule in route.rules for host, _percent in _copied(rule))
+    return any(service_of(host, route.namespace) == service for rule in route.rules for host, _percent in _copied(rule))
 
 
 def _for_probes(rule: Mapping[str, Any]) -> bool:
@@ -188,7 +167,7 @@ def _untold(rule: Json) -> Json:
 
 def _copies(rule: Mapping[str, Any], versions: Versions, namespace: str) -> list[str]:
     """The versions to which it copies requests, by their Services."""
-    services = (_service(host, namespace) for host, _percent in _copied(rule))
+    services = (service_of(host, namespace) for host, _percent in _copied(rule))
     return [service for service in services if service and service in (versions.stable, versions.canary)]
 
 
@@ -216,7 +195,7 @@ def _copying(rule: Json, kept: Kept, namespace: str) -> Json:
     if kept.wanted.stage is not Stage.SPLIT or not kept.wanted.exposure.mirror:
         return rule
     part, own = _part_of(rule, kept.versions.own, namespace), kept.versions.own
-    ref = next(ref for ref in _refs(rule) if _service(_host(ref), namespace) == own)
+    ref = next(ref for ref in _refs(rule) if service_of(_host(ref), namespace) == own)
     amount = 100 * kept.wanted.exposure.mirror * part
     value = int(amount) if amount.denominator == 1 else float(amount)
     canary = _to(ref, kept.versions.canary, 0)["destination"]
@@ -227,7 +206,7 @@ def _part_of(rule: Mapping[str, Any], service: str, namespace: str) -> Fraction:
     """Of the requests of a rule, that which goes to this Service."""
     refs = _refs(rule)
     whole = sum(_weight(ref, refs) for ref in refs)
-    ours = sum(_weight(ref, refs) for ref in refs if _service(_host(ref), namespace) == service)
+    ours = sum(_weight(ref, refs) for ref in refs if service_of(_host(ref), namespace) == service)
     return Fraction(ours, whole) if whole else Fraction(0)
 
 
@@ -236,7 +215,7 @@ def _mirrored(rule: Mapping[str, Any], versions: Versions, namespace: str) -> Fr
     part = _part_of(rule, versions.stable, namespace)
     host, value = next(_copied(rule), ("", 0))
     known = isinstance(value, (int, float)) and 0 <= value <= 100
-    if not part or not known or _service(host, namespace) not in (versions.stable, versions.canary):
+    if not part or not known or service_of(host, namespace) not in (versions.stable, versions.canary):
         return Fraction(0)
     # As it was written: the nearest number of a computer is not.
     return min(Fraction(1), Fraction(f"{value:.6f}") / 100 / part)
@@ -246,7 +225,7 @@ def _put_together(refs: list[Json], versions: Versions, namespace: str) -> list[
     """Of a rule whose destinations nobody kept: what the versions have, its owner's Service has."""
 
     def named(ref: Json) -> str:
-        return _service(_host(ref), namespace)
+        return service_of(_host(ref), namespace)
 
     def alike(ref: Json) -> Json:
         return _to(ref, versions.own, 0)
@@ -313,7 +292,7 @@ def _telling(refs: Sequence[Json], kept: Kept, sticky: Sticky, namespace: str) -
         kept.versions.canary: canary_cookie(kept.token),
         kept.versions.stable: stable_cookie(kept.token, sticky.step),
     }
-    named = ((ref, _service(_host(ref), namespace)) for ref in refs)
+    named = ((ref, service_of(_host(ref), namespace)) for ref in refs)
     return [telling(ref, cookies[service]) if service in cookies else ref for ref, service in named]
 
 
@@ -334,7 +313,7 @@ def _by_cookie(rule: Json, kept: Kept, sticky: Sticky, namespace: str) -> Iterat
 def _probes(kept: Kept, namespace: str) -> Iterator[Json]:
     """Rules that only a probe meets."""
     token, refs = kept.token, [ref for refs in kept.rules.values() for ref in refs]
-    mine = [ref for ref in refs if _service(_host(ref), namespace) == kept.versions.own]
+    mine = [ref for ref in refs if service_of(_host(ref), namespace) == kept.versions.own]
     # Of several ways to name it always the same one, in whatever order they are kept.
     own = min(mine, key=_host, default=None)
     for service, port in _reached(kept, namespace):
@@ -368,7 +347,7 @@ def reached(kept: Kept, route: Route) -> list[tuple[str, int]]:
 
 def _reached(kept: Kept, namespace: str) -> list[tuple[str, int]]:
     refs = (ref for refs in kept.rules.values() for ref in refs)
-    own = (ref["destination"] for ref in refs if _service(_host(ref), namespace) == kept.versions.own)
+    own = (ref["destination"] for ref in refs if service_of(_host(ref), namespace) == kept.versions.own)
     ports = sorted({int((destination.get("port") or {}).get("number") or 0) for destination in own})
     return [(service, port) for service in kept.wanted.warm for port in ports]
 
@@ -478,7 +457,7 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
     for rule in base if exposure.sticky is not None else ():
         if _names(rule, versions.own, route.namespace):
             check_headers(rule)
-    if any(_service(host, route.namespace) == versions.own for host in route.more["not http"]):
+    if any(service_of(host, route.namespace) == versions.own for host in route.more["not http"]):
         raise Unroutable(
             f"a tls or tcp route of it sends to Service {versions.own}, too, and those have no requests that could be split",
             "Give them a Service of their own",
@@ -488,10 +467,10 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
     if exposure.mirror and next(copying, None):
         raise Unroutable("a rule copies its requests already, and takes one such Service", "Set traffic.mirror to 0")
     for refs in _own(route, base, versions).values() if exposure.mirror else ():
-        ours = (ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own)
+        ours = (ref["destination"] for ref in refs if service_of(_host(ref), route.namespace) == versions.own)
         check_port((one.get("port") or {}).get("number") for one in ours)
     refs = [ref for refs in _own(route, base, versions).values() for ref in refs]
-    mine = [ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own]
+    mine = [ref["destination"] for ref in refs if service_of(_host(ref), route.namespace) == versions.own]
     subset = next((one["subset"] for one in mine if one.get("subset")), "")
     if subset:
         raise Unroutable(
@@ -552,7 +531,7 @@ def _meet(one: Route, other: Route) -> bool:
     """At a gateway, of a host."""
 
     def hosts(route: Route) -> set[str]:
-        return {(_service(host, route.namespace) or host).lower() for host in route.hostnames}
+        return {(service_of(host, route.namespace) or host).lower() for host in route.hostnames}
 
     shared = one.more["gateways"] & other.more["gateways"]
     return bool(shared - {_MESH} and hosts(one) & hosts(other))

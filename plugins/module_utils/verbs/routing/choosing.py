@@ -14,6 +14,7 @@ from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Json, Unroutable
 from ...traffic.kinds import KINDS
 from ...traffic.route import Route
+from ...traffic.routers import Policy
 from ...traffic.selector import owners
 from ...traffic.services import HASH_LABEL, check, check_ports
 from ..call.ending import Account
@@ -121,9 +122,13 @@ def _check_classes(network: Network, taken: Sequence[Route], service: str) -> No
 def _tell_policies(account: Account, network: Network, own: Json, taken: Sequence[Route]) -> None:
     """What says how the user's Service is reached does not hold for the Services of the two versions. Raises Refusal where every request would
     fail for that."""
-    policy, service = network.router.policy, own["metadata"]["name"]
-    if policy is None:
-        return
+    for policy in network.router.policies:
+        if policy.counts(taken):
+            _tell_policy(account, network, policy, own, taken)
+
+
+def _tell_policy(account: Account, network: Network, policy: Policy, own: Json, taken: Sequence[Route]) -> None:
+    service = own["metadata"]["name"]
     try:
         found = network.policies(policy, own, taken)
     except Forbidden as error:
