@@ -151,7 +151,7 @@ class Session:
         return straight[1].request(method, self._path + target, **how)
 
     def headers(self) -> Any:
-        """A fresh multi-valued mapping; credentials that expire are renewed here. Raises ConfigError."""
+        """A fresh multi-valued mapping; credentials that expire are renewed here. Raises ConfigError or NotRenewed."""
         headers = self._headers.copy()
         self._bearer = self._credentials.authorization()
         if self._bearer:
@@ -159,7 +159,7 @@ class Session:
         return headers
 
     def renew(self) -> bool:
-        """After the server has refused our credentials: whether we have others now. Raises ConfigError."""
+        """After the server has refused our credentials: whether we have others now. Raises ConfigError or NotRenewed."""
         return self._credentials.renew()
 
     @property

@@ -26,7 +26,7 @@ from typing import Any
 
 from ..foreign import printable
 from ..values import dataclass
-from .errors import ConfigError
+from .errors import ConfigError, NotRenewed
 from .secrets import named_file, secrets_in, texts_in, without
 
 FILE_SECONDS = 50.0  # a minute, less the ten seconds for which client-go does not trust a token any more
@@ -50,7 +50,7 @@ class Credentials:
         self._authorization = authorization
 
     def authorization(self) -> str:
-        """Raises ConfigError."""
+        """Raises ConfigError, or NotRenewed where there were some before."""
         return self._authorization
 
     def certificate(self) -> Certificate | None:
@@ -58,7 +58,7 @@ class Credentials:
         return None
 
     def renew(self) -> bool:
-        """After the server has refused these: whether there are others now. Raises ConfigError."""
+        """After the server has refused these: whether there are others now. Raises as `authorization`."""
         return False
 
 
@@ -201,8 +201,9 @@ class Plugin(Credentials):
             raise self._failed("its expirationTimestamp is no time as in RFC 3339") from None
         return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
-    def _failed(self, why: str) -> ConfigError:
-        return ConfigError(
+    def _failed(self, why: str) -> ConfigError | NotRenewed:
+        """What has given credentials once is configured well, and is waited for as the server is."""
+        return (NotRenewed if self._is_known else ConfigError)(
             f'the kubeconfig\'s credential plugin "{self.name}" failed: {printable(why, 500)}. Run it by hand to see more'
         )
 

@@ -246,6 +246,15 @@ class ConnectionLost(Unreachable):
     outcome_unknown = True
 
 
+class NotRenewed(Unreachable):
+    """No request was made: credentials have expired, and what gave those cannot give others now, as a service that it asks is away."""
+
+    remedy = ""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Asked.connection(), message)
+
+
 class PodRefused(ApiError):
     """The kubelet could not connect to a port of a pod, or lost that connection; its text is the message."""
 

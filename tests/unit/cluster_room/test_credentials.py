@@ -30,6 +30,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.credential
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ConfigError, Unauthorized
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.kubeconfig import Server as Address
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.waiting import AWAY
 from tests.cluster.certificates import Authority
 from tests.unit.cluster_room.test_kubeconfig import V1, kubeconfig
 from tests.unit.probes.serving import send, serving
@@ -314,6 +315,20 @@ class TestPlugin:
             connect(Connection(kubeconfig=kubeconfig({"server": "http://127.0.0.1:1"}, user)))
         told = "".join(traceback.format_exception(raised.value)).partition("ConfigError")[2]
         assert "s3cret" not in told
+
+    @pytest.mark.parametrize("refused", [False, True], ids=["expired", "refused by the server"])
+    def test_where_it_fails_once_it_has_given_some_the_cluster_is_away_until_it_gives_others(
+        self, refused: bool, plugin: Given
+    ) -> None:
+        server = Server("two" if refused else "one")
+        lasts = {} if refused else {"expirationTimestamp": "2026-01-01T00:00:00Z"}
+        with api_of(server, plugin({"token": "one", **lasts})) as api:
+            plugin(fails="ThrottlingException")
+            with pytest.raises(AWAY, match="failed: it ended with 3: ThrottlingException"):
+                api.get("/version")
+            plugin({"token": "two"})
+            server.accepted = "two"
+            api.get("/version")
 
     def test_an_option_comes_before_it(self, plugin: Given, tmp_path: Path) -> None:
         content = kubeconfig({"server": "http://127.0.0.1:1"}, plugin({"token": "t"}))
