@@ -349,8 +349,10 @@ options:
       must_pass:
         description:
           - Whether a pass of the run needs this check's evidence to pass. Without, the check is only watched and may still
-            fail the run; nor does it pass with three bad events or more, above what is tolerated, in less than the three looks
-            that evidence needs. The default is V(true), but V(false) for O(checks[].pods).
+            fail the run. With three bad events or more, and more evidence against the canary than for it since the newest step,
+            it lets no run pass before O(duration) is over; and not then with fewer than the three looks of that step that
+            evidence needs, or where this check and step alone would fail it, and only the others hide that. The default is
+            V(true), but V(false) for O(checks[].pods).
         type: bool
       weight:
         description:

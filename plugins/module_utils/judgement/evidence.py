@@ -24,6 +24,8 @@ _LARGEST_EXPONENT = 700.0
 # Guards against a sum of capped bets that falls short of the limit by rounding only.
 _ROUNDING = 1e-9
 BUCKETS_THAT_MUST_SPEAK = 3
+# What evidence begins with: below, it speaks for the canary.
+NO_EVIDENCE = 1.0
 # Where no evidence decides. One restart is an accident of a node, and two may be.
 EVENTS_THAT_MUST_SPEAK = 3
 
@@ -92,6 +94,7 @@ class Evidence:
         self._announced = fresh_starts
         self._fail_sums = [[0.0] * len(FAIL_BETS)]
         self._pass_sums = [0.0] * len(PASS_BETS)
+        self._late_fail_sums = [0.0] * len(FAIL_BETS)
         self._scatter = NO_SCATTER
 
     @property
@@ -100,6 +103,7 @@ class Evidence:
 
     def start_afresh(self) -> None:
         self._pass_sums = [0.0] * len(PASS_BETS)
+        self._late_fail_sums = [0.0] * len(FAIL_BETS)
         if len(self._fail_sums) <= self._announced:
             self._fail_sums.append([0.0] * len(FAIL_BETS))
 
@@ -108,6 +112,7 @@ class Evidence:
         gains = [min(gain, cap) for gain in log_gains(bucket.canary, bucket.stable, self._tolerance)]
         self._fail_sums = [_added(sums, gains[:_FIRST_PASS]) for sums in self._fail_sums]
         self._pass_sums = _added(self._pass_sums, gains[_FIRST_PASS:])
+        self._late_fail_sums = _added(self._late_fail_sums, gains[:_FIRST_PASS])
         self._scatter += bucket.scatter
 
     @property
@@ -117,6 +122,11 @@ class Evidence:
             return whole
         not_begun = self._announced - len(starts)
         return 0.5 * whole + 0.5 * (sum(starts) + not_begun) / self._announced
+
+    @property
+    def to_fail_lately(self) -> float:
+        """Since the newest start alone, announced or not. One of several such, it fails no run, but is a reason to go on."""
+        return mixture(_FAIL_WEIGHTS, self._late_fail_sums, self.scatter_factor)
 
     @property
     def to_pass(self) -> float:

@@ -12,7 +12,7 @@ from typing import Iterable
 
 from .buckets import Bucket
 from .checks import Plan, RateCheck
-from .evidence import BUCKETS_THAT_MUST_SPEAK, EVENTS_THAT_MUST_SPEAK, Promise
+from .evidence import BUCKETS_THAT_MUST_SPEAK, EVENTS_THAT_MUST_SPEAK, NO_EVIDENCE, Promise
 from .gaps import Gaps
 from .interval import Quantity
 from .samples import NoData, Sample
@@ -92,8 +92,10 @@ class RateTrial:
 
     @property
     def stands_in_no_way(self) -> bool:
-        """It passes, or need not and has data of both versions."""
-        return self.passes or (not self._check.must_pass and self._lack is None)
+        """It passes; or need not, has data of both versions, and does not speak against the canary, as the next looks may tell more then."""
+        if self.passes or self._check.must_pass:
+            return self.passes
+        return self._lack is None and not any(map(self._speaks_against, self._streams.values()))
 
     @property
     def _lack(self) -> Rule | None:
@@ -103,16 +105,20 @@ class RateTrial:
             return Rule.NO_DATA
         if any(stream.canary_seen == 0 or stream.stable_seen == 0 for stream in streams):
             return Rule.NO_TRAFFIC
-        if not self._check.must_pass and any(self._is_cut_short(stream) for stream in streams):
+        if not self._check.must_pass and any(map(self._is_cut_short, streams)):
             return Rule.WINDOW_ENDED
         return None
 
+    def _speaks_against(self, stream: Stream) -> bool:
+        """In the newest step there is more evidence against it than for it, by more than an accident or two."""
+        canary, _stable = stream.counted_lately
+        return canary.bad >= EVENTS_THAT_MUST_SPEAK and stream.to_fail_lately > NO_EVIDENCE
+
     def _is_cut_short(self, stream: Stream) -> bool:
-        """Worse than tolerated, and looked at too seldom for any evidence to say so: a watch is no reason to pass then."""
-        canary, stable = stream.counted
-        if stream.looks >= BUCKETS_THAT_MUST_SPEAK or canary.bad < EVENTS_THAT_MUST_SPEAK:
-            return False
-        return canary.bad > self._check.tolerance.tolerated(stable.rate or 0.0) * canary.total
+        """Looked at too seldom for any evidence to decide, or it would, and only a mean with other checks and steps hides it: a watch is no
+        reason to pass then."""
+        few = stream.looks_lately < BUCKETS_THAT_MUST_SPEAK
+        return self._speaks_against(stream) and (few or stream.to_fail_lately >= self._promise.limit)
 
     def look(self, at: float) -> None:
         """Remembers when the evidence, in either direction, reached the limit for good."""
@@ -129,11 +135,12 @@ class RateTrial:
         verdict, rule = self._verdict(convicted, suspect)
         decided = rule is Rule.EVIDENCE or rule is Rule.MEAN_EVIDENCE
         worst = max(streams, key=lambda stream: stream.to_fail)
+        waited_for = rule is Rule.WINDOW_ENDED and self._check.must_pass
         return CheckVerdict(
             name=self._check.name,
             verdict=verdict,
             rule=rule,
-            reason=self._reason(verdict, rule, self._least.figures() if rule is Rule.WINDOW_ENDED else worst),
+            reason=self._reason(verdict, rule, self._least.figures() if waited_for else worst),
             suspect=suspect and not convicted,
             decided_after=self._reached_after if decided else None,
             decided_on=self._reached_on if decided else None,
@@ -180,11 +187,12 @@ class RateTrial:
         hidden = sum(self._check.tolerance.takes_any(look.stable.bad / look.stable.total) for look in worst.series)
         if hidden:
             return f"; in {hidden} of {len(worst.series)} looks stable was so bad itself that no canary could be told from it, and none passes by these"
-        return _too_few(len(worst.series))
+        hidden_by_mean = "" if self._check.must_pass else "; by this step alone it would fail, so that it does not pass"
+        return _too_few(sum(look.step == worst.series[-1].step for look in worst.series)) or hidden_by_mean
 
 
 def _too_few(looks: int) -> str:
-    """Whatever they saw, the evidence of fewer decides neither way."""
+    """Whatever they saw in the newest step, the evidence of fewer lets nothing pass."""
     if looks >= BUCKETS_THAT_MUST_SPEAK:
         return ""
     counted = f"counted in {looks} look{'' if looks == 1 else 's'}"

@@ -47,13 +47,17 @@ class Stream:
         return self._evidence.to_fail
 
     @property
+    def to_fail_lately(self) -> float:
+        return self._evidence.to_fail_lately
+
+    @property
     def to_pass(self) -> float:
         return self._evidence.to_pass
 
     @property
     def takes_any(self) -> bool:
         """In the newest step stable is so bad itself that any canary would be tolerated."""
-        stable = sum((bucket.stable for bucket in self._buckets if bucket.step == self._step), Count())
+        _canary, stable = self.counted_lately
         return stable.rate is not None and self._tolerance.takes_any(stable.rate)
 
     @property
@@ -62,9 +66,9 @@ class Stream:
         return sum(bucket.canary.total + bucket.stable.total for bucket in self._buckets)
 
     @property
-    def looks(self) -> int:
-        """How many buckets are closed, each of which is one look."""
-        return len(self._buckets)
+    def looks_lately(self) -> int:
+        """How many buckets of the newest step are closed, each of which is one look."""
+        return len(self._lately)
 
     @property
     def newest_bucket(self) -> Bucket | None:
@@ -113,8 +117,16 @@ class Stream:
     @property
     def counted(self) -> tuple[Count, Count]:
         """Canary and stable, in closed buckets."""
-        canary = sum((bucket.canary for bucket in self._buckets), Count())
-        return canary, sum((bucket.stable for bucket in self._buckets), Count())
+        return _summed(self._buckets)
+
+    @property
+    def counted_lately(self) -> tuple[Count, Count]:
+        """As `counted`, in the newest step."""
+        return _summed(self._lately)
+
+    @property
+    def _lately(self) -> list[Bucket]:
+        return [bucket for bucket in self._buckets if bucket.step == self._step]
 
     def figures(self) -> StreamFigures:
         canary, stable = self.counted
@@ -129,3 +141,7 @@ class Stream:
             series=tuple(self._buckets),
             warmup_series=tuple(self._warmup),
         )
+
+
+def _summed(buckets: list[Bucket]) -> tuple[Count, Count]:
+    return sum((bucket.canary for bucket in buckets), Count()), sum((bucket.stable for bucket in buckets), Count())

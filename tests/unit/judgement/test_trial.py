@@ -236,6 +236,40 @@ class TestWatched:
         assert trial.look(74) is None
         assert trial.report(74).verdict is Verdict.INCONCLUSIVE
 
+    @pytest.mark.parametrize("steps", [0, 1], ids=["not announced", "announced"])
+    @pytest.mark.parametrize("step", [0, 1], ids=["the first", "a later"])
+    def test_no_other_check_hides_a_watch_that_speaks_against_the_canary(self, step: int, steps: int) -> None:
+        """By its own speed, by the mean with it, or by what was good in a step before."""
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), self.watched, fresh_starts=steps))
+        if step:
+            assert self.busy(trial, 0) == (Verdict.PASS, 20)
+            trial.begin_step(20)
+        verdict, at = self.busy(trial, 20 * step, *[2] * 60)
+        assert verdict is Verdict.FAIL and at <= 20 * step + 75
+
+    def test_what_only_a_mean_hides_is_no_pass(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), self.watched, fresh_starts=1))
+        assert self.busy(trial, 0, *[2] * 12) == (Verdict.INCONCLUSIVE, 300)
+        (_http, pods) = trial.report(300).checks
+        assert pods.rule is Rule.WINDOW_ENDED and "by this step alone it would fail" in pods.reason
+
+    @pytest.mark.parametrize(("restarts", "at"), [(2, 20), (12, 300)])
+    def test_one_look_that_speaks_against_the_canary_is_looked_at_to_the_end(self, restarts: float, at: float) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), self.watched))
+        assert self.busy(trial, 0, restarts) == (Verdict.PASS, at)
+        assert trial.report(at).checks[1].rule is Rule.WATCHED
+
+    def busy(self, trial: Trial, begin: float, *restarts: float) -> tuple[Verdict, float]:
+        """Beside requests that pass at once; `restarts` of 5 seconds each, then none. When it was decided, or the window of 300 s ended."""
+        for n in range(60):
+            at = begin + 5 * (n + 1)
+            trial.observe("http", Sample(at, Count(0, 500), Count(0, 500)))
+            bad = restarts[n] if n < len(restarts) else 0
+            trial.observe("pods", Sample(at, Count(bad, 20), Count(0, 40), pods=12))
+            if trial.look(at):
+                break
+        return trial.report(at).verdict, at
+
     def test_alone_they_pass_only_at_the_end(self) -> None:
         trial = Trial(plan(self.watched))
         self.seen(trial, 15, 0)
