@@ -51,7 +51,10 @@ class Moving:
         release = self._ledger.release
         if release is None:
             return
-        release.paused_by_start = release.paused_by_start and bool(after["spec"].get("paused"))
+        undoes = call is not None and release.going == "undo"
+        release.paused_by_verb = bool(after["spec"].get("paused")) and (
+            release.paused_by_verb or (undoes and not before["spec"].get("paused"))
+        )
         if old == release.canary and new == release.canary_by_policy != old:
             self._meddles(release, before, after, call)
         elif (
@@ -226,11 +229,11 @@ class Moving:
         release, phase = self._ledger.release, seen.phase
         if release is None:
             wanted = frozenset({Phase.NONE})
-        elif seen.deployment.paused:
-            wanted = frozenset({Phase.STARTING if release.paused_by_start else Phase.FROZEN})
+        elif seen.deployment.paused and not release.paused_by_verb:
+            wanted = frozenset({Phase.FROZEN})
         else:
             wanted = {
-                "hold": _HOLDING,
+                "hold": frozenset({Phase.STARTING}) if seen.deployment.paused else _HOLDING,
                 "promote": frozenset({Phase.PROMOTING}),
                 "undo": frozenset({Phase.UNDOING}),
             }[release.going]
@@ -250,7 +253,7 @@ class Moving:
         replicas = after["spec"]["replicas"]
         floor, most = replicas - may_lack(call.ask), most_pods(call.ask, replicas)
         release = Release(before, stable, canary, floor, most, call.ask.autoscaler == "pin", call.actor)
-        release.paused_by_start = bool(after["spec"].get("paused"))
+        release.paused_by_verb = bool(after["spec"].get("paused"))
         release.splits = call.ask.share is not None or bool(call.ask.shares)
         governed = self._ledger.history.governed
         if governed is not None and governed.comes_later:

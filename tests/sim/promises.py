@@ -44,8 +44,8 @@ class Release:
     # What its starts have told: that testers get it, and by which cookie users keep it (empty: none).
     testers: bool = False
     cookie: str = ""
-    # Until its routes send nobody to the canary.
-    paused_by_start: bool = False
+    # By its start, until its routes send nobody to the canary, or by its undo, until they send nobody to pods that go.
+    paused_by_verb: bool = False
     going: str = "hold"
     # Stable pods for which an undo keeps no canary pod.
     lacking: int = 0

@@ -15,7 +15,10 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim import refusals
+from tests.sim.calls import Called
+from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import HOST, Lags, Proxy
+from tests.sim.governing import Governed, Hook
 from tests.sim.history import Ask, History, Script
 from tests.sim.objects import NAME, Json
 from tests.sim.store import Change
@@ -311,3 +314,54 @@ def test_an_undo_takes_no_pods_before_what_a_promotion_that_died_has_given_back_
 
 def is_rolled_out(deployment: Json) -> bool:
     return bool(deployment["status"].get("updatedReplicas", 0) == deployment["status"].get("replicas"))
+
+
+def broken_off(share: str | None, number: int, kind: Fault, *then: Ask) -> list[Called]:
+    """An undo one of whose requests goes wrong, under a policy that changes the stable template on its way back and had not said so, and
+    what comes after it."""
+    start = Ask("start", pods=2, surge=2, share=share, kind="gateway_api")
+    vic = Script("vic", 60.0, asks=(Ask("undo"),), faults=(Planned(number, kind),))
+    scripts = (Script("ana", 8.0, asks=(start,)), vic, Script("eve", 100.0, asks=then))
+    governed = Governed(Hook.ANNOTATES_IN_EARNEST, 50.0)
+    one = World(History(governed=governed, scripts=scripts, gateway=Lags(0.5, 1.0) if share else None), traced=True)
+    return [call for call in played(one).calls if call.actor in ("vic", "eve")]
+
+
+def phase_of(call: Called) -> tuple[str, bool]:
+    """And whether it is paused."""
+    assert isinstance(call.result, Outcome), call.told()
+    return call.result.canary["phase"], call.result.canary["paused"]
+
+
+@pytest.mark.parametrize(
+    ("share", "fates"),
+    [
+        # The Deployment is paused from the eleventh request to the fifteenth, while the routes are written.
+        ("20", [*((at, Fault.KILLED_AFTER) for at in range(10, 17)), (14, Fault.REFUSED), (11, Fault.BROKEN_BEFORE)]),
+        (None, [*((at, Fault.KILLED_AFTER) for at in range(2, 8)), (5, Fault.REFUSED)]),
+    ],
+    ids=["with a route", "without one"],
+)
+def test_an_undo_whose_template_a_policy_changes_is_gone_on_with_wherever_it_was_broken_off(
+    share: str | None, fates: list[tuple[int, Fault]]
+) -> None:
+    for number, kind in fates:
+        vic, eve, info = broken_off(share, number, kind, Ask("undo"), Ask("info"))
+        assert vic.hit and phase_of(info) == ("none", False), (number, kind, vic.told(), eve.told(), info.told())
+        assert isinstance(eve.result, Outcome) and "left of a release" not in eve.told(), (number, kind, eve.told())
+
+
+def test_the_pause_of_an_undo_is_told_as_its_own_and_no_other_verb_takes_it_back() -> None:
+    asks = (
+        Ask("info"),
+        Ask("start", pods=2),
+        Ask("resume"),
+        Ask("promote"),
+        Ask("pause"),
+        Ask("undo", check=True),
+        Ask("info"),
+    )
+    _vic, info, *others, rehearsed, again = broken_off("20", 12, Fault.KILLED_AFTER, *asks)
+    assert phase_of(info) == phase_of(again) == ("undoing", True)
+    assert all("is being taken back" in call.told() for call in others), [call.told() for call in others]
+    assert rehearsed.told() == "changed: would bring the stable version back"

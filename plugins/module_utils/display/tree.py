@@ -29,7 +29,7 @@ NEXT: Mapping[Phase, str] = {
     **dict.fromkeys((Phase.STARTING, Phase.STEPPING, Phase.HELD), f"{_PROMOTE}, {_UNDO}"),
     Phase.FROZEN: f"canary_resume lets it go on, {_PROMOTE}, {_UNDO}",
     Phase.PROMOTING: f"canary_promote waits for it, {_UNDO}",
-    Phase.UNDOING: "canary_undo waits for it",
+    Phase.UNDOING: "canary_undo goes on with it",
     Phase.FOREIGN: "canary_undo brings the stable version back",
     Phase.DAMAGED: "canary_undo brings the stable version back",
 }

@@ -263,6 +263,13 @@ def isolated(deployment: Deployment, record: Record) -> Plan:
     return plan(deployment, fields, "let the canary's pods come")
 
 
+def gone_on(deployment: Deployment, record: Record) -> Plan:
+    """UNDO of what has its template already, of which there may be no ReplicaSet yet: what is left of that, under the strategy that it wrote."""
+    annotations = {records.RECORD: record.with_isolating(False).encode()}
+    fields = replace(restored(record.originals), strategy=None, annotations=annotations, labels=_LIVE)
+    return plan(deployment, fields, "let the stable version's pods come back")
+
+
 def freeze(deployment: Deployment, paused: bool) -> Plan:
     """FREEZE or UNFREEZE: `paused`, and nothing else."""
     return plan(deployment, Fields(paused=paused), "pause what is there" if paused else "take the pause back")
@@ -322,7 +329,10 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
     annotations, warnings = noted(
         situation.deployment,
         reason,
-        lambda kept: {records.RECORD: record.with_intent(Intent.UNDO, kept).encode(), **causes},
+        lambda kept: {
+            records.RECORD: record.with_intent(Intent.UNDO, kept).with_isolating(False).encode(),
+            **causes,
+        },
     )
     fields = replace(
         restored(record.originals),
@@ -385,12 +395,11 @@ def _coming_back(strategy: Strategy, record: Record) -> bool:
     return (surge <= largest or record.may_scale_up) and lacks >= promised
 
 
-def corrected(
-    deployment: Deployment, record: Record, why: str = "name the template that was stored", *, pauses: bool = False
-) -> Plan:
-    """The record alone: after admission changed what was written with it, or for another run. `pauses`: and no pod is exchanged until `freeze` takes
-    that back. The strategy has room for what is there (see `halt`)."""
-    fields = Fields(paused=True if pauses else None, annotations={records.RECORD: record.encode()}, labels=_LIVE)
+def corrected(deployment: Deployment, record: Record, why: str = "name the template that was stored") -> Plan:
+    """The record alone: after admission changed what was written with it, or for another run. One that is `isolating` pauses: no pod is exchanged
+    until `gone_on` takes that back. The strategy has room for what is there (see `halt`)."""
+    paused = True if record.isolating else None
+    fields = Fields(paused=paused, annotations={records.RECORD: record.encode()}, labels=_LIVE)
     return plan(deployment, fields, why)
 
 
@@ -415,15 +424,17 @@ def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
 
 def let_go(deployment: Deployment, record: Record, last: LastRelease | None = None) -> Plan:
     """What is left of a release whose stable version is gone: the original fields, under the pod template that is there, and `last`, if it is known
-    that it was overtaken. Paused it stays so: of a template that came while it was, a policy's too, there may be no pod yet, and nobody has looked
-    at any."""
+    that it was overtaken. Paused it stays so, unless by the undo itself: of a template that came while it was, a policy's too, there may be no pod
+    yet, and nobody has looked at any."""
+    ours = record.intent is Intent.UNDO and record.isolating
     annotations, warnings = noted(
         deployment,
         last.reason if last else "",
         lambda kept: {records.RECORD: None, **({LAST: replace(last, reason=kept).encode()} if last else {})},
     )
-    fields = replace(restored(record.originals), paused=None, annotations=annotations, labels={records.LIVE: None})
-    if deployment.paused:
+    paused = False if ours else None
+    fields = replace(restored(record.originals), paused=paused, annotations=annotations, labels={records.LIVE: None})
+    if deployment.paused and not ours:
         stays = f'Deployment "{deployment.name}" stays paused: canary_resume lets the pods of its pod template come'
         warnings = (*warnings, stays)
     return plan(deployment, fields, "remove what is left of a release, and keep the pod template", warnings)

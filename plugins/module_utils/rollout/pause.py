@@ -25,6 +25,12 @@ def decide(situation: Situation, paused: bool) -> Plan | None:
             "pausing or resuming it could take pods away",
             "Repair it with canary_undo",
         )
+    if situation.phase is Phase.UNDOING and deployment.paused:
+        raise Refusal(
+            Code.BUSY,
+            f'the canary of Deployment "{deployment.name}" is being taken back, which is paused until its routes send nobody to pods that go',
+            "Finish that with canary_undo",
+        )
     if situation.record is not None and situation.record.isolating and deployment.paused:
         raise Refusal(
             Code.BUSY,

@@ -34,7 +34,7 @@ class Phase(Enum):
     """none: no release is live (an ordinary rollout may be going on).
     starting, stepping: the pods of the first patch, or of a further step, are not all Ready yet.
     held: the canary stands beside the stable version. frozen: the same, paused by somebody.
-    promoting, undoing: the canary is becoming the stable version, or is going.
+    promoting, undoing: the canary is becoming the stable version, or is going (or will, once the routes send nobody to pods that go).
     foreign: somebody else replaced the pod template meanwhile.
     damaged: hold fields, label and template contradict each other, or the record is gone or unreadable.
     """
@@ -156,7 +156,7 @@ def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
         phase, why = Phase.DAMAGED, "somebody ended the hold by putting minReadySeconds back"
     else:
         phase, why = Phase.FOREIGN, "somebody replaced the pod template"
-    if deployment.paused and phase in (Phase.PROMOTING, Phase.UNDOING):
+    if deployment.paused and (phase is Phase.PROMOTING or (phase is Phase.UNDOING and not own.isolating)):
         phase = Phase.FROZEN
     return Situation(phase, picture, stable, canary, record=own, why=why)
 

@@ -132,7 +132,8 @@ class Traffic:
     """The routes that the release rewrites, and the Service whose backends they are. Everything else stands on the routes. `kind`: what
     they are (traffic/routers.py).
 
-    `isolating`: the start has paused the Deployment until the routes send everybody to the stable version. `seconds`: how long
+    `isolating`: the start has paused the Deployment until the routes send everybody to the stable version, or the undo until they
+    send nobody to pods that go. `seconds`: how long
     a write may take to be in force. `proof`: whether a gateway is asked for that, as the start was told; `url`, at `address`, is where
     that is asked (empty: as the routes and their Gateways say), and `verify` whether its certificate is.
     """
@@ -201,6 +202,10 @@ class Record:
     @property
     def isolating(self) -> bool:
         return self.traffic is not None and self.traffic.isolating
+
+    def with_isolating(self, isolating: bool) -> Record:
+        """The same where there is no traffic: then there is nobody to wait for."""
+        return replace(self, traffic=self.traffic and replace(self.traffic, isolating=isolating))
 
     def with_intent(self, intent: Intent, reason: str = "") -> Record:
         return replace(self, intent=intent, reason=reason)

@@ -75,8 +75,12 @@ class Undoing:
 def decide(situation: Situation, asked: Undoing) -> Plan | None:
     """The first patch of an undo; None where it is under way already. Raises Refusal."""
     known, deployment = situation.record, situation.deployment
-    if situation.phase is Phase.UNDOING and known is not None and _restored(known, asked) == known:
-        return None
+    if known is not None and known.intent is Intent.UNDO and situation.phase in (Phase.UNDOING, Phase.FROZEN):
+        wanted = _restored(known, asked)
+        if situation.phase is Phase.UNDOING and not known.isolating and wanted == known:
+            return None
+        if known.isolating or situation.stable is None:
+            return patches.gone_on(deployment, wanted)
     if situation.phase is Phase.DAMAGED and known is None and not holds(deployment):
         return _forget(situation, asked)
     stable = situation.stable

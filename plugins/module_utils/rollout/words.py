@@ -77,7 +77,7 @@ WORDS: Mapping[Phase, Words] = {
         ),
     ),
     Phase.UNDOING: Words(
-        remains="The undo goes on in the cluster: run canary_undo again to wait for it and to clean up.",
+        remains="Run canary_undo again: it goes on with the undo, waits for it and cleans up.",
         ends_start="somebody undid the canary",
         ends_bake="the canary is being taken back",
         ends_promotion="somebody is taking the canary back",

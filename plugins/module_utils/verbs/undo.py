@@ -246,18 +246,19 @@ def _as_stored(account: Account, written: Written, report: Report) -> Situation:
     account.warn(
         "an admission webhook or policy changed the stable pod template on its way back, so that its pods are replaced by new ones"
     )
-    corrected = replace(record, stable=replace(record.stable, digest=stored))
-    routes = of_record(account, corrected, report)
+    corrected = replace(record, stable=replace(record.stable, digest=stored)).with_isolating(True)
 
     def correct(now: Situation) -> Plan:
-        return patches.corrected(now.deployment, corrected, pauses=routes is not None)
+        return patches.corrected(now.deployment, corrected)
+
+    def go_on(now: Situation) -> Plan:
+        return patches.gone_on(now.deployment, corrected)
 
     picture = _written(account, written.picture, as_long_as(record, stored, correct))
+    routes = of_record(account, corrected, report)
     if routes is not None:
         cut_off(routes, account.seen)
-        _written(
-            account, picture, as_long_as(corrected, stored, lambda now: patches.freeze(now.deployment, paused=False))
-        )
+        _written(account, picture, as_long_as(corrected, stored, go_on))
     return account.seen
 
 

@@ -54,6 +54,7 @@ PLANS: dict[str, Plan] = {
     "promote": patches.promote(held(), record()),
     "undo": patches.undo(held(), V1, record(), "bad"),
     "finish": patches.finish(held(), record(), ENDED),
+    "gone on": patches.gone_on(deployment(), record()),
     "let go": patches.let_go(deployment(), record()),
     "rollback": patches.rollback(ordinary(), replica_set("v0", 0, 1)),
     "rollback, with a reason": patches.rollback(ordinary(), replica_set("v0", 0, 1), ENDED),

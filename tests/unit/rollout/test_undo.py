@@ -166,3 +166,21 @@ def test_the_only_version_stays_and_is_told_where_no_record_says_what_it_is() ->
     )
     beside = decide(STATES["no record"], WITH)
     assert beside is not None and not beside.warnings
+
+
+@pytest.mark.parametrize("asked", [ASKED, WITH], ids=["undone", "restored"])
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_undo_with_a_template_of_which_there_is_no_replica_set_yet_is_gone_on_with(
+    asked: Undoing, paused: bool
+) -> None:
+    """A policy has made that of the stable version. A paused Deployment gets none, and any other one a little later."""
+    left = replace(UNDO, stable=record("v3").stable)
+    found = situation(ordinary("v3", record=left, paused=paused, **MARKED), V1, V2)
+    assert found.stable is None and found.phase is (Phase.FROZEN if paused else Phase.UNDOING)
+    plan = decide(found, asked)
+    if asked is ASKED and not paused:
+        assert plan is None
+        return
+    values, kept = written(plan), stored(plan)
+    assert values["/spec/paused"] is False and "/spec/template" not in values and "/spec/strategy" not in values
+    assert kept is not None and kept.intent is Intent.UNDO and kept.stable == left.stable

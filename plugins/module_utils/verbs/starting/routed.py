@@ -123,7 +123,7 @@ def isolated(
     found = isolate(routes, canary.hash if canary else "", found if canary else None, again=begun.record.isolating)
     if traffic is None or not traffic.isolating:
         return begun, situation.picture, found
-    record = replace(begun.record, traffic=replace(traffic, isolating=False))
+    record = begun.record.with_isolating(False)
 
     def let_come(current: Situation) -> patches.Plan | None:
         if current.record == record:
