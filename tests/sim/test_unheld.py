@@ -147,6 +147,22 @@ def test_what_comes_with_the_write_all_the_same_is_paused_at_once(name: str, sta
     assert web.split() == {"v1": 10} and not web.spec.get("paused")
 
 
+def test_where_a_pause_keeps_no_stable_pod_the_error_says_to_undo(stage: Stage) -> None:
+    told = {}
+    for pods in (1, 2):
+        web = stage.web().make(2)
+        just_before(web, begins(stage, SLOW), pods)  # the write by which so many pods of the canary come
+        with pytest.raises(VerbFailure, match="the Deployment was paused at once") as raised:
+            web.start(pods=pods, surge=1)
+        told[pods] = "run canary_undo now" in raised.value.message
+        web.admin.clock.sleep(300)
+        assert pods == 2 or web.split()["v1"]
+        web.undo()
+        assert web.split() == {"v1": 2} and not web.spec.get("paused")
+        stage.server.admission.clear()
+    assert told == {1: False, 2: True}
+
+
 def test_a_pause_that_the_policy_takes_back_too_is_not_told_as_one(stage: Stage) -> None:
     web = stage.web().make(4)
     just_before(web, begins(stage, sets(minReadySeconds=10, progressDeadlineSeconds=600, paused=False)))

@@ -14,13 +14,14 @@ from typing import Callable
 
 from ...cluster.errors import ApiError
 from ...rollout import kept
+from ...rollout.intstr import resolve_fenceposts
 from ...rollout.patches import Fields, Plan, freeze, stop
 from ...rollout.patches import plan as plan_of
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.record import Record
 from ...rollout.refusal import Code, Refusal
 from ...rollout.template import changed_paths, digest
-from ...rollout.views import Picture
+from ...rollout.views import Deployment, Picture
 from ...rollout.words import WORDS
 from ...values import dataclass
 from ...wording import ended
@@ -181,7 +182,18 @@ def stopped(site: Site, replaced: Replaced) -> Replaced:
         return replaced
     if not written.picture.deployment.paused:
         return replaced.and_then("takes back that the Deployment is paused, too", written.picture, written.plan)
-    return replaced.and_then("the Deployment was paused at once", written.picture, written.plan)
+    said = "the Deployment was paused at once"
+    if replaced.unheld and _outlasts_a_pause(written.picture.deployment):
+        said += ", which keeps no stable pod once all pods of the canary are available: run canary_undo now"
+    return replaced.and_then(said, written.picture, written.plan)
+
+
+def _outlasts_a_pause(deployment: Deployment) -> bool:
+    """A rollout that nothing holds any more, of as many pods as replicas. Once these are available the controller takes all others away,
+    paused or not (pkg/controller/deployment/sync.go, scale, IsSaturated)."""
+    rolling, replicas = deployment.strategy, deployment.replicas
+    may = resolve_fenceposts(rolling.max_surge or 0, rolling.max_unavailable or 0, replicas)
+    return not holds(deployment) and may.surge + may.unavailable >= replicas
 
 
 def _replaced(before: Picture, after: Picture, plan: Plan | None, *, was_written: bool = False) -> Replaced | None:
