@@ -83,7 +83,7 @@ def test_whoever_watches_fails_soon_where_somebody(what: str, watching: str) -> 
     assert (baked.ended or 0.0) - REWRITTEN <= 1.0
 
 
-def _is_put_back_as_at_5_per_cent(one: World) -> None:
+def _is_put_back(one: World, back: float = REWRITTEN) -> None:
     """With the annotation that was kept on it then."""
     earlier: list[Json] = []
 
@@ -94,12 +94,12 @@ def _is_put_back_as_at_5_per_cent(one: World) -> None:
         one.store.put("httproutes", {**earlier[0], "metadata": meta}, "backup")
 
     one.timeline.at(20.0, lambda: earlier.append(deepcopy(one.store.get("httproutes", NAME) or {})))
-    one.timeline.at(REWRITTEN, put_back)
+    one.timeline.at(back, put_back)
 
 
 CHANGED: dict[str, tuple[Ask, Ask, Callable[[World], None], str]] = {
     "by its weight": (BY_INGRESS, BY_INGRESS, lambda one: one.timeline.at(REWRITTEN, lambda: weigh(one, "0")), "5 %"),
-    "by an earlier copy": (START, replace(GROW, think=10.0), _is_put_back_as_at_5_per_cent, "50 %"),
+    "by an earlier copy": (START, replace(GROW, think=10.0), _is_put_back, "50 %"),
 }
 
 
@@ -116,6 +116,22 @@ def test_a_share_that_was_changed_between_two_verbs_is_told_by_all_of_them_and_g
         assert f"not what its release gave it last, {told} of the requests" in baked.told()
     assert any("not what its release gave it last" in warning for warning in info.result.warnings)  # type: ignore[union-attr]
     assert f"which get {told} of the requests" in again_started.told() and third.told().startswith("ok: ")
+
+
+def test_a_route_that_comes_back_from_an_earlier_release_at_the_same_share_is_none_of_this_one() -> None:
+    """Its Services are gone, so that requests fail of which no pod tells."""
+    again = replace(START, version="v3", think=5.0)
+    watching = (replace(BAKE, think=40.0), replace(BAKE, verb="verify"), Ask("info", think=1.0))
+    one = world(START, Ask("undo", think=20.0), again, *watching, again, replace(BAKE, seconds=5.0))
+    _is_put_back(one, back=REWRITTEN + 20.0)
+    _start, _undo, held, baked, verified, info, given_again, last = one.play().calls[:8]
+    assert held.told().startswith("changed: ") and (held.ended or 0.0) < REWRITTEN
+    why = 'HTTPRoute "web" was put back as it had been written before: it tells of Service "web-'
+    for watched in (baked, verified):
+        assert isinstance(watched.result, VerbFailure) and watched.result.code == "contested", watched.told()
+        assert why in watched.told()
+    assert isinstance(info.result, Outcome) and any(why in warning for warning in info.result.warnings)
+    assert given_again.told().startswith("changed: ") and last.told().startswith("ok: ")
 
 
 FORGOTTEN: dict[str, tuple[Ask, Callable[[World], None]]] = {

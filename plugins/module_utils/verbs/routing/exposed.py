@@ -150,6 +150,8 @@ class Exposed:
             raise Refusal(Code.CONTESTED, routes.broken_off(now), GOES_ON)
         if now.stage not in OURS:
             raise Refusal(Code.CONTESTED, routes.contested(now.route).what, _AGAIN)
+        if before := routes.of_before(now, self._canary):
+            raise Refusal(Code.CONTESTED, before, _AGAIN)
         if now.wanted.drained is not None:
             taken = f'the canary gets nothing of what it got by {routes.router.kind} "{ref.name}": {in_words(now.wanted.drained)}'
             raise Refusal(Code.CONTESTED, taken, _RESUME)
@@ -194,10 +196,12 @@ def given(record: Record) -> Exposure | None:
 
 
 def tell_changed(routes: Routes, record: Record, found: Sequence[Now]) -> None:
-    """A warning of each that is split and gives the canary something else than its release gave it last."""
+    """A warning of each that is split and gives the canary something else than its release gave it last, or has been put back."""
     told = given(record)
     for one in found:
-        if told is not None and _is_split(one) and one.wanted.exposure != told:
+        if before := routes.of_before(one):
+            routes.account.warn(before)
+        elif told is not None and _is_split(one) and one.wanted.exposure != told:
             routes.account.warn(_differs(routes, one.route.name, one.wanted.exposure, told))
 
 

@@ -381,6 +381,19 @@ class Routes:
                     )
                 )
 
+    def of_before(self, now: Now, canary_hash: str = "") -> str:
+        """In words, that a route tells of a Service which this release does not have: somebody has put back what an earlier one had written, and
+        that Service may be gone. Of a hash that is given, the canary's counts, too. Empty where it does not."""
+        kept, own = _kept(now.route), self.versions(canary_hash)
+        if kept is None:
+            return ""
+        named = {kept.versions.stable: own.stable}
+        if now.stage is Stage.SPLIT and own.canary:
+            named[kept.versions.canary] = own.canary
+        wrong = next((name for name, ours in named.items() if name != ours), "")
+        before = f'{now.route.kind} "{now.route.name}" was put back as it had been written before'
+        return wrong and f'{before}: it tells of Service "{wrong}", which this release does not have'
+
     def is_broken_off(self, now: Now) -> bool:
         """Of a held release a route with its owner's backends that tells what the canary got: nobody goes on with it, as far as a look tells."""
         return now.stage is Stage.OWN and now.route.annotation is not None and not now.wanted.warm
